@@ -1,0 +1,4 @@
+"""Computes for ever. The limit on CPU time ends it."""
+
+while True:
+    pass
