@@ -1,0 +1,71 @@
+# Podium's commands. `make` lists them. Each step stops the whole at its first failure, and none of them hides its
+# output or its exit status.
+
+CARGO  ?= cargo
+# The system's, by its path: the one that sandboxes and evaluators run. A version manager may have another on PATH.
+PYTHON := /usr/bin/python3
+# What `make image` starts from; any image with bubblewrap and Python, or a Debian that can install them.
+BASE   ?=
+IMAGE  ?= podium:dev
+
+# rustup's folder is on PATH only after a new login. At the end, so that whoever chose another cargo keeps it.
+export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
+# Tests must leave the tree as they found it.
+export PYTHONDONTWRITEBYTECODE := 1
+
+.DEFAULT_GOAL := help
+# The steps of `make test` share one build folder and one terminal.
+.NOTPARALLEL:
+.PHONY: help setup build demo test lint bench image clean ready test-evaluators test-rust
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## install what building, the demo and the tests need (Debian packages, test images)
+	@scripts/setup test
+
+build: ## compile target/release/podium
+	$(CARGO) build --release --locked
+
+demo: ## a competition in a fresh folder, judged before your eyes
+	@scripts/setup demo
+	@scripts/demo
+
+test: ready lint test-evaluators test-rust ## the whole gate: format, lints, dependencies, every test
+	@printf '\n== everything that ran has passed ==\n'
+	@cat target/advisories-not-checked 2>/dev/null || true
+
+lint: ## format, clippy, shellcheck and dependencies only
+	@printf '\n== cargo fmt ==\n'
+	@$(CARGO) fmt --check
+	@printf '\n== shellcheck ==\n'
+	@find scripts .ci -type f -exec awk 'FNR == 1 && /^#!.*sh/ { print FILENAME }' {} + | sort | xargs shellcheck --external-sources
+	@printf '\n== cargo clippy ==\n'
+	@$(CARGO) clippy --all-targets --locked -- -D warnings
+	@printf '\n== cargo deny ==\n'
+	@scripts/check-dependencies
+
+bench: ## measure judging on this machine
+	@scripts/setup demo
+	@scripts/bench
+
+image: ## build Podium's own Docker image (BASE=... to start from another image)
+	docker build --tag $(IMAGE) $(if $(BASE),--build-arg BASE=$(BASE)) .
+
+clean: ## delete what was compiled
+	$(CARGO) clean
+
+# --- the steps of `make test` that are of no use alone -----------------------------------------------------------------
+
+ready:
+	@printf '== setup ==\n'
+	@scripts/setup test
+
+test-evaluators:
+	@printf '\n== evaluator tests ==\n'
+	@$(PYTHON) -m unittest discover -s tests/agv
+
+# Every test program runs, also after one that failed: one run tells all that is wrong.
+test-rust:
+	@printf '\n== cargo test ==\n'
+	@$(CARGO) test --locked --no-fail-fast
