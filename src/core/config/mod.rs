@@ -1,0 +1,233 @@
+//! One competition's settings as they are run: every value checked, every default filled in.
+//!
+//! [`read::config`] makes one out of the text of config.toml. Units: durations are [`Duration`], sizes are bytes.
+
+pub mod problem;
+mod read;
+mod table;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::ids::{CaseName, Extension};
+use super::score::Score;
+
+pub use problem::Problem;
+pub use read::config as parse;
+
+/// The file that all this is read from.
+pub const FILE: &str = "config.toml";
+
+/// Everything about one competition.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// `[competition]`
+    pub competition: Competition,
+    /// `[testcases]`
+    pub cases: Cases,
+    /// `[score]`
+    pub score: Scoring,
+    /// `[evaluator]`
+    pub evaluator: Evaluator,
+    /// `[languages.…]`, by extension.
+    pub languages: BTreeMap<Extension, Language>,
+    /// `[limits]`: for one run of a submission.
+    pub limits: Limits,
+    /// `[sandbox]`
+    pub sandbox: SandboxSettings,
+    /// `[submissions]`
+    pub submissions: Submissions,
+    /// `[queue]`
+    pub queue: Queue,
+}
+
+/// `[competition]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Competition {
+    /// The heading of every page.
+    pub title: String,
+    /// What a superuser wrote; [`Config::board_at`] says what holds at a moment.
+    pub state: Board,
+    /// Before this moment the board counts as closed to submissions.
+    pub opens_at: Option<DateTime<Utc>>,
+    /// From this moment on the board is closed.
+    pub closes_at: Option<DateTime<Utc>>,
+}
+
+/// Whether the board takes submissions and shows public scores, or takes none and shows totals.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Board {
+    /// Takes submissions; public scores only.
+    Open,
+    /// Takes none; the scores over all cases show.
+    Closed,
+}
+
+/// `[testcases]`: the folders under testcases/ that count, in the order of their runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cases {
+    /// Shown from the start.
+    pub public: Vec<CaseName>,
+    /// Shown when the board is closed.
+    pub private: Vec<CaseName>,
+}
+
+impl Cases {
+    /// Every case, the public ones first.
+    pub fn all(&self) -> impl Iterator<Item = &CaseName> {
+        self.public.iter().chain(&self.private)
+    }
+}
+
+/// `[score]`
+#[derive(Debug, Clone, PartialEq)]
+pub struct Scoring {
+    /// Which way is better.
+    pub better: Better,
+    /// How the scores of a set become one.
+    pub total: Total,
+    /// What a case is worth that the student failed.
+    pub failed: Score,
+    /// What the number counts, for people.
+    pub unit: String,
+    /// Digits after the point, for people; ranking uses the whole number.
+    pub decimals: u8,
+    /// Whether submissions of evaluators and superusers show as unranked rows.
+    pub show_reference: bool,
+}
+
+/// Which way is better.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Better {
+    /// The lower score wins.
+    Lower,
+    /// The higher score wins.
+    Higher,
+}
+
+/// How the scores of a set become one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Total {
+    /// Their sum.
+    Sum,
+    /// Their mean.
+    Mean,
+    /// The smallest.
+    Min,
+    /// The largest.
+    Max,
+}
+
+/// `[evaluator]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Evaluator {
+    /// Its command line, with `{input}`, `{output}`, `{dir}`, `{evaluator}` and `{case}` to be filled in.
+    pub command: Vec<String>,
+    /// What one evaluation may spend.
+    pub limits: Limits,
+}
+
+/// `[languages.EXT]`: how a file with that ending is checked and run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Language {
+    /// Its command line, with `{source}` to be filled in; the path of the input file is added behind.
+    pub command: Vec<String>,
+    /// A command that fails on a file which cannot run at all.
+    pub check: Option<Vec<String>>,
+    /// Where the answer is.
+    pub output: Output,
+    /// The only modules that a Python program may import; `None`: any.
+    pub allow_imports: Option<Vec<String>>,
+}
+
+/// Where a program leaves its answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Output {
+    /// On standard output.
+    Stdout,
+    /// In the file `output.json` in the scratch folder.
+    File,
+}
+
+/// What one run may spend.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// CPU time of all processes together.
+    pub cpu: Duration,
+    /// Wall time.
+    pub wall: Duration,
+    /// Memory of all processes and the scratch folder, in bytes.
+    pub memory: u64,
+    /// Processes and threads at one time.
+    pub processes: u64,
+    /// Bytes of standard output, of standard error, and of the answer file, each.
+    pub output: u64,
+    /// Bytes that the scratch folder, `/tmp` and `/dev/shm` hold together.
+    pub scratch: u64,
+}
+
+/// `[sandbox]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SandboxSettings {
+    /// Which engine runs programs.
+    pub engine: Engine,
+    /// bubblewrap: `host`, or an unpacked root folder. docker: an image that the engine holds.
+    pub image: String,
+    /// docker: the runtime, such as `runsc`; `None` for the engine's default.
+    pub runtime: Option<String>,
+}
+
+/// Which engine runs programs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Engine {
+    /// Namespaces, cgroups and seccomp by bwrap.
+    Bubblewrap,
+    /// Containers by the Docker Engine API.
+    Docker,
+}
+
+/// `[submissions]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Submissions {
+    /// The largest file that is taken, in bytes.
+    pub max_size: u64,
+    /// How long a file that was not renamed in has to stay unchanged before it counts as whole.
+    pub settle: Duration,
+    /// Whose submission a file is.
+    pub identity: Identity,
+}
+
+/// Whose submission a file is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Identity {
+    /// The file's name says it: there is one trusted feeder.
+    Name,
+    /// The file's owner, or the folder that it lies in, must agree with its name.
+    Owner,
+}
+
+/// `[queue]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Queue {
+    /// Submissions that are judged at the same time.
+    pub workers: usize,
+}
+
+impl Config {
+    /// Whether the board is open at a moment: what the superuser wrote, within the hours, if any are given.
+    #[must_use]
+    pub fn board_at(&self, now: DateTime<Utc>) -> Board {
+        let competition = &self.competition;
+        let before = competition.opens_at.is_some_and(|opens| now < opens);
+        let after = competition.closes_at.is_some_and(|closes| now >= closes);
+        match competition.state {
+            Board::Open if !after && !before => Board::Open,
+            Board::Open | Board::Closed => Board::Closed,
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! Text that a stranger wrote, made safe to show on a page, in a log or on a terminal.
+
+/// The text with every control and direction-changing character spelled out, cut to `most` characters.
+///
+/// Escapes like `\u{202e}` are visible, so that two texts that differ stay different.
+#[must_use]
+pub fn visible(text: &str, most: usize) -> String {
+    let mut shown = String::with_capacity(text.len().min(most));
+    for (count, c) in text.chars().enumerate() {
+        if count == most {
+            shown.push('…');
+            break;
+        }
+        if hidden(c) { shown.extend(c.escape_default()) } else { shown.push(c) }
+    }
+    shown
+}
+
+/// The same for text of several lines: line feeds and tabs stay.
+#[must_use]
+pub fn visible_lines(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.replace("\r\n", "\n").chars() {
+        if hidden(c) && c != '\n' && c != '\t' { shown.extend(c.escape_default()) } else { shown.push(c) }
+    }
+    shown
+}
+
+/// Whether a character would not be seen as itself: controls, line and paragraph separators, bidirectional overrides, zero-width
+/// ones, the byte-order mark, tags. (Unicode TR 36 names them as the means of spoofing.)
+fn hidden(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{61c}' | '\u{e0000}'..='\u{e007f}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn escapes_are_spelled_out() {
+        assert_eq!(visible("a\u{1b}[2Jb\u{202e}c\n", 99), "a\\u{1b}[2Jb\\u{202e}c\\n");
+        assert_eq!(visible("abcdef", 3), "abc…");
+        assert_eq!(visible_lines("a\r\nb\tc\u{7}"), "a\nb\tc\\u{7}");
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_hidden_is_left(text in any::<String>()) {
+            prop_assert!(!visible(&text, 1000).chars().any(hidden));
+            prop_assert!(!visible_lines(&text).chars().any(|c| hidden(c) && c != '\n' && c != '\t'));
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! Podium runs a code competition out of a folder. See ARCHITECTURE.md for the shape of the code.
+
+pub mod core;
