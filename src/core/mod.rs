@@ -11,6 +11,8 @@ pub mod record;
 pub mod rules;
 pub mod score;
 pub mod standings;
+#[cfg(test)]
+mod story;
 pub mod submission;
 pub mod text;
 pub mod users;

@@ -193,3 +193,152 @@ fn state_name(state: &State) -> StateName {
         State::Judged { .. } => StateName::Judged,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::ids::Number;
+    use crate::core::record::{CaseResult, Event};
+    use crate::core::story::{Story, case, id, rules};
+
+    /// Everything that is public, as text.
+    fn everything(source: Source<'_>) -> String {
+        let mut text = String::new();
+        let mut add = |name: &str, json: serde_json::Result<String>| {
+            text.push_str(&format!("{name}: {}\n", json.expect("a view is JSON")))
+        };
+        let (page, json) = board(source);
+        add("index.html", serde_json::to_string(&page));
+        add("leaderboard.json", serde_json::to_string(&json));
+        let (page, json) = queue(source, None);
+        add("queue.html", serde_json::to_string(&page));
+        add("queue.json", serde_json::to_string(&json));
+        for (name, _) in source.history.users() {
+            add("user", serde_json::to_string(&user(source, name)));
+        }
+        add("site", serde_json::to_string(&site(source)));
+        text
+    }
+
+    /// The private pages, as text.
+    fn private(source: Source<'_>) -> String {
+        let pages = source.history.submissions().iter().map(|one| submission(source, one, Tails::new()));
+        pages.map(|page| serde_json::to_string(&page).expect("JSON")).collect::<Vec<_>>().join("\n")
+    }
+
+    /// Three submissions, told with what `hide` leaves of each case.
+    fn told(change: impl Fn(CaseResult) -> Option<CaseResult>) -> Story {
+        let mut story = Story::default();
+        story.board(Board::Open);
+        for (user, secret, verdict) in [
+            ("alice", 7.0, Verdict::Accepted),
+            ("bob", 8.0, Verdict::TimeLimit),
+            ("alice", 9.0, Verdict::EvaluatorError),
+        ] {
+            let number = story.accept(user);
+            let public = ["one", "two"].map(|name| case(name, Verdict::Accepted, Some(3.0)));
+            let hidden =
+                CaseResult { cpu_seconds: 77.0, peak_memory_bytes: 77_777, ..case("secret", verdict, Some(secret)) };
+            story.judge(number, public.into_iter().chain([hidden]).filter_map(&change).collect());
+        }
+        story
+    }
+
+    #[test]
+    fn while_open_no_view_depends_on_a_private_case() {
+        // The log's head is the one thing that may differ: it is the hash of lines that hold everything.
+        let blind = |text: String| {
+            let heads = text
+                .split('"')
+                .filter(|word| word.len() == 64 && word.bytes().all(|b| b.is_ascii_hexdigit()))
+                .map(str::to_owned);
+            heads.collect::<Vec<_>>().into_iter().fold(text, |text, head| text.replace(&head, "HEAD"))
+        };
+        let rules = rules("");
+        let with = told(Some);
+        let without = told(|case| (case.case.as_str() != "secret").then_some(case));
+        for pages in [everything, private] {
+            let (one, two) = (
+                pages(Source { history: &with.history, rules: &rules }),
+                pages(Source { history: &without.history, rules: &rules }),
+            );
+            let (one, two) = (blind(one), blind(two));
+            assert_eq!(one, two);
+            assert!(!one.contains("secret") && !one.contains("77"), "{one}");
+        }
+    }
+
+    #[test]
+    fn a_submissions_id_is_in_no_public_view() {
+        let rules = rules("");
+        let mut story = told(Some);
+        story.refuse(99, "no");
+        story.accept("carol");
+        let text = everything(Source { history: &story.history, rules: &rules });
+        for n in [1, 2, 3, 4, 99] {
+            assert!(!text.contains(id(n).as_str()), "{text}");
+        }
+    }
+
+    #[test]
+    fn staff_messages_are_in_no_view() {
+        let rules = rules("");
+        let story = told(Some);
+        let source = Source { history: &story.history, rules: &rules };
+        assert!(!format!("{}{}", everything(source), private(source)).contains("staff message"));
+    }
+
+    #[test]
+    fn closing_shows_the_totals() {
+        let rules = rules("");
+        let mut story = told(Some);
+        story.board(Board::Closed);
+        let source = Source { history: &story.history, rules: &rules };
+        let (_, json) = board(source);
+        let json = serde_json::to_value(json).expect("JSON");
+        assert_eq!((&json["state"], &json["scores"]), (&"closed".into(), &"total".into()));
+        assert_eq!(json["rows"][0]["score"], 13);
+        assert_eq!(json["rows"][1]["score"], "inf");
+    }
+
+    #[test]
+    fn the_json_documents_are_the_contract() {
+        let rules = rules("[competition]\ntitle = \"T\"\n[score]\nunit = \"u\"\n");
+        let mut story = told(Some);
+        let running = story.accept("carol");
+        story.start(running);
+        story.accept("dave");
+        let source = Source { history: &story.history, rules: &rules };
+        let keys = |value: &serde_json::Value| {
+            value.as_object().map(|map| map.keys().cloned().collect::<Vec<_>>().join(" ")).unwrap_or_default()
+        };
+
+        let leaderboard = serde_json::to_value(board(source).1).expect("JSON");
+        assert_eq!(keys(&leaderboard), "better log reference rows scores state title unit updated_at v");
+        assert_eq!(keys(&leaderboard["rows"][0]), "at attempts rank score submission user");
+        assert_eq!(keys(&leaderboard["log"]), "head seq");
+
+        let queue = serde_json::to_value(queue(source, None).1).expect("JSON");
+        assert_eq!(keys(&queue), "alive_at running v waiting");
+        assert_eq!(keys(&queue["running"][0]), "since submission user");
+        assert_eq!(keys(&queue["waiting"][0]), "eta_seconds position submission user");
+
+        let first = story.history.get(Number(1)).expect("accepted");
+        let status = serde_json::to_value(submission(source, first, Tails::new()).1).expect("JSON");
+        assert_eq!(keys(&status), "cases public_score reason receipt state submission user v verdict");
+        assert_eq!(keys(&status["cases"][0]), "case cpu_seconds message peak_memory_bytes score verdict wall_seconds");
+        assert_eq!(keys(&status["receipt"]), "at line_sha256 seq sha256");
+        assert_eq!(status["cases"].as_array().map(Vec::len), Some(2));
+    }
+
+    #[test]
+    fn an_unknown_event_changes_nothing_but_the_head() {
+        let rules = rules("");
+        let mut story = told(Some);
+        let before = everything(Source { history: &story.history, rules: &rules });
+        story.tell(Event::Unknown);
+        let after = everything(Source { history: &story.history, rules: &rules });
+        assert_eq!(before.lines().count(), after.lines().count());
+        assert_eq!(story.history.submissions().len(), 3);
+    }
+}

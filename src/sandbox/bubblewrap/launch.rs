@@ -1,0 +1,214 @@
+//! Starts `bwrap`, and stands between root and the sandbox: what happens after the fork and before the program is bwrap's.
+//!
+//! It knows descriptors, mounts and a uid, and nothing of what they are for.
+
+use std::ffi::CString;
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, ExitStatus};
+use std::sync::mpsc;
+
+use rustix::fs::{CWD, Gid, Mode, OFlags, Uid};
+use rustix::io::{Errno, FdFlags};
+use rustix::mount::{MountPropagationFlags, MoveMountFlags, mount_change, move_mount};
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, setrlimit};
+use rustix::thread::UnshareFlags;
+use tokio::sync::oneshot;
+
+use super::super::pidfd;
+
+/// What a process does, as root, before it becomes an unprivileged `bwrap`. It owns what it uses: the descriptors cannot be closed, and
+/// their numbers given to something else, before the process is started.
+#[derive(Debug)]
+pub(super) struct Entry {
+    /// Control groups to join, by writing `0`.
+    pub(super) entrances: Vec<OwnedFd>,
+    /// Detached mounts, and where each is attached.
+    pub(super) mounts: Vec<(OwnedFd, CString)>,
+    /// Descriptors that `bwrap` is given, beyond the standard three.
+    pub(super) given: Vec<OwnedFd>,
+    /// The uid and gid to become.
+    pub(super) user: u32,
+    descriptors: Rlimit,
+}
+
+/// Descriptors that a program may have open.
+const DESCRIPTORS: u64 = 1024;
+
+impl Entry {
+    pub(super) fn new(user: u32) -> Self {
+        let had = getrlimit(Resource::Nofile);
+        // A hard limit may only ever be lowered.
+        let lower = |limit: Option<u64>| Some(limit.map_or(DESCRIPTORS, |limit| limit.min(DESCRIPTORS)));
+        let descriptors = Rlimit { current: lower(had.current), maximum: lower(had.maximum) };
+        Self { entrances: Vec::new(), mounts: Vec::new(), given: Vec::new(), user, descriptors }
+    }
+
+    /// Runs between fork and exec: system calls only, on what was made before; no memory is allocated, no lock taken.
+    fn enter(&self) -> io::Result<()> {
+        let step = |name: &'static str, result: rustix::io::Result<()>| {
+            result.map_err(|error| {
+                // Standard error is the run's own by now, and who started us reads it.
+                let _ = rustix::io::write(rustix::stdio::stderr(), name.as_bytes());
+                io::Error::from(error)
+            })
+        };
+        step(
+            "cannot enter the control group",
+            self.entrances.iter().try_for_each(|entrance| rustix::io::write(entrance, b"0").map(drop)),
+        )?;
+        step("cannot offer itself to the kernel's out-of-memory killer", oom_first())?;
+        step("cannot bound its resources", self.bound())?;
+        step("cannot leave the host's mounts", leave_the_hosts_mounts())?;
+        for (mount, at) in &self.mounts {
+            step(
+                "cannot attach its files",
+                move_mount(mount, c"", CWD, at.as_c_str(), MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH),
+            )?;
+        }
+        rustix::process::umask(Mode::from_raw_mode(0o022));
+        step("cannot close what it must not inherit", self.close_on_exec())?;
+        step("cannot become its user", self.become_user())?;
+        // bwrap asks for the same; until it does, a daemon that is killed must not leave it behind. Asked after the change of user,
+        // which forgets it.
+        step("cannot tie itself to the daemon", rustix::process::set_parent_process_death_signal(Some(Signal::KILL)))
+    }
+
+    fn bound(&self) -> rustix::io::Result<()> {
+        let none = Rlimit { current: Some(0), maximum: Some(0) };
+        setrlimit(Resource::Core, none)?;
+        setrlimit(Resource::Rtprio, none)?;
+        setrlimit(Resource::Nofile, self.descriptors)
+    }
+
+    /// Everything but the standard three and what is given is closed when `bwrap` starts, whoever opened it without saying so.
+    fn close_on_exec(&self) -> rustix::io::Result<()> {
+        const FIRST: libc::c_uint = 3;
+        // SAFETY: the call takes three numbers and changes flags of this process's own descriptors.
+        let done = unsafe { libc::syscall(libc::SYS_close_range, FIRST, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC) };
+        if done != 0 {
+            return Err(Errno::NOSYS);
+        }
+        self.given.iter().try_for_each(|given| rustix::io::fcntl_setfd(given, FdFlags::empty()))
+    }
+
+    fn become_user(&self) -> rustix::io::Result<()> {
+        let (user, group) = (Uid::from_raw(self.user), Gid::from_raw(self.user));
+        // These change one thread. After a fork there is one.
+        rustix::thread::set_thread_groups(&[])?;
+        rustix::thread::set_thread_res_gid(group, group, group)?;
+        rustix::thread::set_thread_res_uid(user, user, user)
+    }
+}
+
+fn oom_first() -> rustix::io::Result<()> {
+    let file = rustix::fs::openat(CWD, c"/proc/self/oom_score_adj", OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
+    rustix::io::write(&file, b"1000").map(drop)
+}
+
+fn leave_the_hosts_mounts() -> rustix::io::Result<()> {
+    // SAFETY: a new mount namespace changes what paths mean to this process alone, which has one thread and no open folder that it uses.
+    unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNS) }?;
+    mount_change(c"/", MountPropagationFlags::REC | MountPropagationFlags::PRIVATE)
+}
+
+/// A thread that does nothing but start processes.
+///
+/// A process that asked to die with its parent dies with the thread that forked it. Threads of an async runtime come and go; this one
+/// stays as long as the engine.
+#[derive(Debug)]
+pub(super) struct Launcher {
+    jobs: mpsc::SyncSender<Job>,
+}
+
+/// Starts that can wait for their turn, each of a millisecond. One more than that fails, and its run is tried again later.
+const WAITING: usize = 1024;
+
+struct Job {
+    command: Command,
+    started: oneshot::Sender<io::Result<Child>>,
+}
+
+impl Launcher {
+    pub(super) fn new() -> io::Result<Self> {
+        let (jobs, queue) = mpsc::sync_channel::<Job>(WAITING);
+        std::thread::Builder::new().name("launcher".into()).spawn(move || {
+            for Job { mut command, started } in queue {
+                let child = command.spawn();
+                // The ends of the pipes that the process now has are not to stay open here as well.
+                drop(command);
+                if let Err(Ok(mut unwanted)) = started.send(child) {
+                    let _ = unwanted.kill();
+                    let _ = unwanted.wait();
+                }
+            }
+        })?;
+        Ok(Self { jobs })
+    }
+
+    /// Starts the command by way of the entry.
+    ///
+    /// # Errors
+    /// Of starting it. If the entry failed, it has written which step it was to the command's standard error.
+    pub(super) async fn start(&self, mut command: Command, entry: Entry) -> io::Result<Process> {
+        // SAFETY: `enter` keeps to what is allowed between fork and exec, as it says.
+        unsafe { command.pre_exec(move || entry.enter()) };
+        let (started, child) = oneshot::channel();
+        let gone = || io::Error::other("the thread that starts programs does not take any more");
+        self.jobs.try_send(Job { command, started }).map_err(|_| gone())?;
+        let child = Process { child: child.await.map_err(|_| gone())??, reaped: None };
+        Ok(child)
+    }
+}
+
+/// A process that was started, and that ends with this value.
+#[derive(Debug)]
+pub(super) struct Process {
+    child: Child,
+    reaped: Option<ExitStatus>,
+}
+
+impl Process {
+    /// Returns when it has ended.
+    ///
+    /// # Errors
+    /// Of waiting for it.
+    pub(super) async fn ended(&mut self) -> io::Result<ExitStatus> {
+        if let Some(status) = self.reaped {
+            return Ok(status);
+        }
+        // Until it is waited for, its number is not given to another process.
+        let pid = i32::try_from(self.child.id())
+            .ok()
+            .and_then(Pid::from_raw)
+            .ok_or_else(|| io::Error::other("a process without a number"))?;
+        pidfd::ended(pid).await?;
+        let status = self.child.wait()?;
+        self.reaped = Some(status);
+        Ok(status)
+    }
+
+    /// Sends SIGKILL.
+    pub(super) fn kill(&mut self) {
+        // The only error is that it has been waited for.
+        let _ = self.child.kill();
+    }
+}
+
+/// The net below [`Process::ended`], for a run that is dropped half way.
+impl Drop for Process {
+    fn drop(&mut self) {
+        if self.reaped.is_none() {
+            self.kill();
+            let _ = self.child.wait();
+        }
+    }
+}
+
+impl Entry {
+    /// The numbers of the given descriptors, in order: what `bwrap`'s arguments call them by.
+    pub(super) fn numbers(&self) -> Vec<String> {
+        self.given.iter().map(|given| given.as_raw_fd().to_string()).collect()
+    }
+}

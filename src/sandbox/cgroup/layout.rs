@@ -1,0 +1,243 @@
+//! Finds, or makes, the place in the kernel's tree of control groups below which the groups of one home's runs lie.
+//!
+//! It reads how the tree is mounted and where this process stands in it, and knows nothing of runs.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Which of the kernel's two interfaces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::sandbox) enum Version {
+    /// A hierarchy for each controller, or for a few of them.
+    V1,
+    /// One hierarchy for all.
+    V2,
+}
+
+/// The folders below which a run's group has its own, one for each hierarchy that counts.
+#[derive(Debug)]
+pub(in crate::sandbox) struct Layout {
+    version: Version,
+    parents: Vec<PathBuf>,
+    /// The first of them as a path within its hierarchy.
+    within: String,
+    /// Indices into `parents`: which hierarchy counts memory, …
+    pub(super) memory: usize,
+    pub(super) pids: usize,
+    pub(super) cpu: usize,
+}
+
+/// One line of `/proc/self/mountinfo` that mounts a tree of control groups.
+struct Mounted {
+    root: String,
+    at: PathBuf,
+    version: Version,
+    controllers: Vec<String>,
+}
+
+const FOLDER: &str = "podium";
+/// Where a delegated group's own processes go: version 2 wants none beside the groups that it divides its controllers among.
+const OWN_LEAF: &str = "podium-daemon";
+
+impl Layout {
+    /// Finds the place for this home's groups and makes it.
+    ///
+    /// # Errors
+    /// What is missing, and what an operator can do about it.
+    pub(in crate::sandbox) fn open(home_id: &str) -> Result<Self, String> {
+        let mounts = fs::read_to_string("/proc/self/mountinfo")
+            .map_err(|error| format!("cannot read /proc/self/mountinfo: {error}"))?;
+        let mounts: Vec<Mounted> = mounts.lines().filter_map(parse).collect();
+        // The freezer is wanted for a sure end; without it everything still works.
+        let v1 = |name: &str| {
+            mounts.iter().find(|mount| {
+                mount.version == Version::V1 && mount.controllers.iter().any(|controller| controller == name)
+            })
+        };
+        let layout = if let (Some(memory), Some(pids), Some(cpu)) = (v1("memory"), v1("pids"), v1("cpuacct")) {
+            let mut parents: Vec<PathBuf> = Vec::new();
+            let mut index = |mount: &Mounted| {
+                // At the top, not below our own group: a later life must find it from wherever that is started.
+                let parent = mount.at.join(FOLDER).join(home_id);
+                parents.iter().position(|known| *known == parent).unwrap_or_else(|| {
+                    parents.push(parent);
+                    parents.len() - 1
+                })
+            };
+            let (pids, memory, cpu) = (index(pids), index(memory), index(cpu));
+            v1("freezer").map(index);
+            Self { version: Version::V1, parents, within: format!("/{FOLDER}/{home_id}"), memory, pids, cpu }
+        } else {
+            let mount = mounts
+                .iter()
+                .find(|mount| mount.version == Version::V2)
+                .ok_or("no control groups are mounted at /sys/fs/cgroup")?;
+            let parent = anchor(mount)?.join(FOLDER);
+            for folder in [&parent, &parent.join(home_id)] {
+                fs::create_dir_all(folder).map_err(|error| cannot_make(folder, &error))?;
+                enable(folder)?;
+            }
+            let within = parent.join(home_id);
+            let within = format!("/{}", within.strip_prefix(&mount.at).unwrap_or(&within).display());
+            Self { version: Version::V2, parents: vec![parent.join(home_id)], within, memory: 0, pids: 0, cpu: 0 }
+        };
+        for parent in &layout.parents {
+            fs::create_dir_all(parent).map_err(|error| cannot_make(parent, &error))?;
+        }
+        Ok(layout)
+    }
+
+    pub(super) fn version(&self) -> Version {
+        self.version
+    }
+
+    /// The folders in which a run's group has its own.
+    pub(super) fn parents(&self) -> impl Iterator<Item = &Path> {
+        self.parents.iter().map(PathBuf::as_path)
+    }
+
+    /// The group `name` as an engine on this machine is told of it.
+    pub(in crate::sandbox) fn path_of(&self, name: &str) -> String {
+        format!("{}/{name}", self.within)
+    }
+
+    /// The folders of this home exist; another process of the home may have removed them as it ended.
+    pub(in crate::sandbox) fn is_there(&self) -> bool {
+        self.parents().all(Path::exists)
+    }
+}
+
+/// Leaves nothing behind, unless another process of the home, or another home, still has something there: then the kernel refuses.
+impl Drop for Layout {
+    fn drop(&mut self) {
+        // An engine that was told of our groups has made them, and those above, in every hierarchy.
+        let others = self.parents.first().map(|parent| other_hierarchies(parent)).unwrap_or_default();
+        for parent in self.parents.iter().chain(&others) {
+            let _ = fs::remove_dir(parent);
+            if let Some(folder) = parent.parent() {
+                let _ = fs::remove_dir(folder);
+            }
+        }
+    }
+}
+
+/// The folders that have the same path as `folder` in the other mounted hierarchies, if they exist.
+pub(super) fn other_hierarchies(folder: &Path) -> Vec<PathBuf> {
+    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    let mounts: Vec<Mounted> = mounts.lines().filter_map(parse).collect();
+    let Some(within) = mounts.iter().find_map(|mount| folder.strip_prefix(&mount.at).ok()) else { return Vec::new() };
+    mounts.iter().map(|mount| mount.at.join(within)).filter(|other| other != folder && other.exists()).collect()
+}
+
+fn cannot_make(folder: &Path, error: &io::Error) -> String {
+    format!(
+        "cannot make the control group {}: {error}; under systemd the unit wants `Delegate=yes`, in a container /sys/fs/cgroup must be writable",
+        folder.display()
+    )
+}
+
+fn parse(line: &str) -> Option<Mounted> {
+    // 36 35 98:0 /root /mount/point rw,noatime master:1 - cgroup name rw,memory
+    let (before, after) = line.split_once(" - ")?;
+    let (before, after): (Vec<&str>, Vec<&str>) = (before.split(' ').collect(), after.split(' ').collect());
+    let version = match *after.first()? {
+        "cgroup" => Version::V1,
+        "cgroup2" => Version::V2,
+        _ => return None,
+    };
+    let controllers = after.get(2)?.split(',').map(str::to_owned).collect();
+    Some(Mounted {
+        root: (*before.get(3)?).to_owned(),
+        at: before.get(4)?.replace("\\040", " ").into(),
+        version,
+        controllers,
+    })
+}
+
+/// The group of version 2 that we may divide: our own where systemd has given it to us, or else the topmost that is to be seen.
+fn anchor(mount: &Mounted) -> Result<PathBuf, String> {
+    let own =
+        fs::read_to_string("/proc/self/cgroup").map_err(|error| format!("cannot read /proc/self/cgroup: {error}"))?;
+    let own = own.lines().find_map(|line| line.strip_prefix("0::")).unwrap_or("/");
+    let own = mount.at.join(own.strip_prefix(&mount.root).unwrap_or(own).trim_start_matches('/'));
+    let anchor = if own.file_name().is_some_and(|name| name == OWN_LEAF) {
+        own.parent().map_or_else(|| own.clone(), Path::to_owned)
+    } else if is_delegated(&own) {
+        own
+    } else {
+        mount.at.clone()
+    };
+    enable(&anchor)?;
+    Ok(anchor)
+}
+
+/// systemd marks the groups that it has given away.
+fn is_delegated(folder: &Path) -> bool {
+    ["trusted.delegate", "user.delegate"].iter().any(|name| {
+        let mut value = [0; 8];
+        rustix::fs::getxattr(folder, *name, &mut value).is_ok_and(|n| value[..n] == *b"1")
+    })
+}
+
+/// Lets the groups below `folder` count and bound memory and processes.
+fn enable(folder: &Path) -> Result<(), String> {
+    const WANTED: [&str; 2] = ["memory", "pids"];
+    let read = |file: &str| {
+        fs::read_to_string(folder.join(file))
+            .map_err(|error| format!("cannot read {}: {error}", folder.join(file).display()))
+    };
+    let has = |list: &str, name: &str| list.split_whitespace().any(|word| word == name);
+    let (available, enabled) = (read("cgroup.controllers")?, read("cgroup.subtree_control")?);
+    if let Some(missing) = WANTED.iter().find(|name| !has(&available, name)) {
+        return Err(format!(
+            "the control group {} has no {missing} controller: under systemd the unit wants `Delegate=yes`",
+            folder.display()
+        ));
+    }
+    if WANTED.iter().all(|name| has(&enabled, name)) {
+        return Ok(());
+    }
+    let control = folder.join("cgroup.subtree_control");
+    let wanted = WANTED.map(|name| format!("+{name}")).join(" ");
+    let busy = |error: &io::Error| error.raw_os_error() == Some(libc::EBUSY);
+    match fs::write(&control, &wanted) {
+        Err(error) if busy(&error) => step_aside(folder).and_then(|()| fs::write(&control, &wanted)),
+        other => other,
+    }
+    .map_err(|error| cannot_make(&control, &error))
+}
+
+/// Moves the processes of a group that is ours, this one among them, into a leaf of it.
+fn step_aside(folder: &Path) -> io::Result<()> {
+    let leaf = folder.join(OWN_LEAF);
+    fs::create_dir_all(&leaf)?;
+    for pid in fs::read_to_string(folder.join("cgroup.procs"))?.lines() {
+        match fs::write(leaf.join("cgroup.procs"), pid) {
+            // It ended meanwhile.
+            Err(error) if error.raw_os_error() == Some(libc::ESRCH) => (),
+            other => other?,
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mount_of_control_groups_is_recognised() {
+        let line = "32 31 0:29 / /sys/fs/cgroup/cpu,cpuacct rw,relatime shared:9 - cgroup cgroup rw,cpu,cpuacct";
+        let mounted = parse(line).expect("a mount");
+        assert_eq!(
+            (mounted.root.as_str(), mounted.at.as_path(), mounted.version),
+            ("/", Path::new("/sys/fs/cgroup/cpu,cpuacct"), Version::V1)
+        );
+        assert!(mounted.controllers.iter().any(|name| name == "cpuacct"));
+        assert!(parse("22 27 0:21 / /proc rw,relatime - proc proc rw").is_none());
+        let unified =
+            parse("41 31 0:38 / /sys/fs/cgroup rw,relatime - cgroup2 cgroup2 rw,nsdelegate").expect("a mount");
+        assert_eq!(unified.version, Version::V2);
+    }
+}

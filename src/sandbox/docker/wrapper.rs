@@ -1,0 +1,223 @@
+//! What stands between a container's first process and the program: a shell, and the few bytes in which it tells how things ended.
+//!
+//! The shell is process 1 of the container. It gives the program the whole environment and no more, lets it run as an ordinary process
+//! (a process 1 does not die of most signals), ends what the program leaves running, and only then looks for the answer file, which it
+//! sends behind the program's own output: a container's writable folders vanish with it, and taking files out of a running container is
+//! a way to break out of one. At the very end comes a trailer of fixed length. It is read from the end of the stream, so nothing that
+//! the program prints can be taken for it, and a program that goes to the length of taking over its shell has forged its own answer only.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::Path;
+
+use super::super::{ANSWER_FILE, AnswerFile, ENVIRONMENT, RunSpec, SCRATCH, answer, capture};
+
+/// Where the shell finds the program's standard input.
+pub(super) const STDIN: &str = "/run/stdin";
+const NO_STDIN: &str = "/dev/null";
+/// Bytes of the trailer: `status kind size` and a line's end, as in `000 taken__ 000000000042`.
+pub(super) const TRAILER: u64 = 25;
+
+/// How the program ended and what became of its answer.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Trailer {
+    status: i32,
+    kind: Kind,
+    size: u64,
+}
+
+/// What the shell found. The spellings are those of the script below.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    NoProgram,
+    Unwanted,
+    Missing,
+    Link,
+    Special,
+    Unreadable,
+    TooLong,
+    Taken,
+}
+
+const KINDS: [(&[u8; 7], Kind); 8] = [
+    (b"absent_", Kind::NoProgram),
+    (b"unasked", Kind::Unwanted),
+    (b"missing", Kind::Missing),
+    (b"symlink", Kind::Link),
+    (b"special", Kind::Special),
+    (b"private", Kind::Unreadable),
+    (b"toolong", Kind::TooLong),
+    (b"taken__", Kind::Taken),
+];
+
+/// The container's whole command.
+pub(super) fn command(spec: &RunSpec) -> Vec<String> {
+    let environment: Vec<String> = ENVIRONMENT.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let environment = environment.join(" ");
+    let stdin = if spec.stdin.is_some() { STDIN } else { NO_STDIN };
+    // The shell's own remarks ("Segmentation fault") must not stand in the program's output: its standard error is closed to it, and only
+    // in a shell of its own has the program the real one back. `command -v` first, because a missing program is the configuration's fault, and 127 anybody's status.
+    let mut script = format!(
+        "exec 3>&2 2>/dev/null
+cap=$1; shift
+status=0 kind=absent_ size=0
+if command -v \"$1\"; then
+  (exec env -i {environment} \"$@\" <{stdin} >&4 2>&3 3>&- 4>&-)
+  status=$? kind=unasked
+  exec 3>&-
+  tries=0
+  while kill -s KILL -- -1 && [ $tries -lt 100 ]; do env true; tries=$((tries+1)); done
+"
+    );
+    if spec.answer_file {
+        script += &format!(
+            "  chmod 700 {SCRATCH}
+  file={SCRATCH}/{ANSWER_FILE}
+  if [ -h $file ]; then kind=symlink
+  elif [ ! -e $file ]; then kind=missing
+  elif [ ! -f $file ]; then kind=special
+  elif [ ! -r $file ]; then kind=private
+  else
+    size=$(head -c $((cap+1)) $file | wc -c)
+    if [ $size -gt $cap ]; then kind=toolong size=0; else kind=taken__; head -c $size $file >&4; fi
+  fi
+"
+        );
+    }
+    script += "fi
+printf '%03d %s %012d\\n' $status $kind $size >&4
+";
+    // What the shell itself prints goes nowhere; 4 is the stream that is read.
+    let script = format!("exec 4>&1 >/dev/null\n{script}");
+    let mut command: Vec<String> =
+        vec!["sh".into(), "-c".into(), script, "podium".into(), spec.limits.output.to_string()];
+    command.extend(spec.command.iter().cloned());
+    command
+}
+
+/// How many bytes a stream that ends with an answer and a trailer may have before it is clear that the program printed too much.
+pub(super) fn allowance(spec: &RunSpec) -> u64 {
+    spec.limits.output + TRAILER + if spec.answer_file { spec.limits.output } else { 0 }
+}
+
+impl Trailer {
+    /// Cuts answer and trailer from the end of the program's output.
+    ///
+    /// Afterwards `stdout` holds what the program printed, `to` the answer if there is a fit one. `None`: there is no trailer.
+    ///
+    /// # Errors
+    /// Of reading or writing the files.
+    pub(super) fn cut_from(stdout: &Path, to: &Path) -> io::Result<Option<Cut>> {
+        let mut file = OpenOptions::new().read(true).write(true).open(stdout)?;
+        let length = file.metadata()?.len();
+        let Some(before) = length.checked_sub(TRAILER) else { return Ok(None) };
+        let mut bytes = [0; TRAILER as usize];
+        file.seek(SeekFrom::Start(before))?;
+        file.read_exact(&mut bytes)?;
+        let Some(trailer) = Self::parse(&bytes) else { return Ok(None) };
+        let Some(printed) = before.checked_sub(trailer.size) else { return Ok(None) };
+        if trailer.kind == Kind::Taken {
+            file.seek(SeekFrom::Start(printed))?;
+            io::copy(&mut Read::by_ref(&mut file).take(trailer.size), &mut capture::create(to)?)?;
+        }
+        file.set_len(printed)?;
+        Ok(Some(Cut { trailer, printed }))
+    }
+
+    fn parse(bytes: &[u8; TRAILER as usize]) -> Option<Self> {
+        let (status, kind, size) = (&bytes[..3], &bytes[4..11], &bytes[12..24]);
+        let number = |digits: &[u8]| {
+            digits
+                .iter()
+                .try_fold(0_u64, |number, digit| digit.is_ascii_digit().then(|| number * 10 + u64::from(digit - b'0')))
+        };
+        let (_, kind) = KINDS.iter().find(|(spelling, _)| spelling[..] == *kind)?;
+        let is_framed = bytes[3] == b' ' && bytes[11] == b' ' && bytes[24] == b'\n';
+        is_framed.then_some(Self { status: i32::try_from(number(status)?).ok()?, kind: *kind, size: number(size)? })
+    }
+}
+
+/// What was cut from a stream.
+#[derive(Debug)]
+pub(super) struct Cut {
+    trailer: Trailer,
+    /// Bytes that the program itself printed.
+    pub(super) printed: u64,
+}
+
+impl Cut {
+    /// The program's status by the shells' rule; `None`: there is no such program.
+    pub(super) fn status(&self) -> Option<i32> {
+        (self.trailer.kind != Kind::NoProgram).then_some(self.trailer.status)
+    }
+
+    pub(super) fn answer(&self, cap: u64) -> AnswerFile {
+        match self.trailer.kind {
+            Kind::NoProgram | Kind::Unwanted => AnswerFile::NotWanted,
+            Kind::Missing => AnswerFile::Missing,
+            Kind::Link => AnswerFile::Refused(answer::IS_A_LINK.into()),
+            Kind::Special => AnswerFile::Refused(answer::IS_NOT_A_FILE.into()),
+            Kind::Unreadable => AnswerFile::Refused(answer::IS_UNREADABLE.into()),
+            Kind::TooLong => AnswerFile::Refused(answer::is_too_long(cap)),
+            Kind::Taken => AnswerFile::Taken(self.trailer.size),
+        }
+    }
+}
+
+/// Cuts a stream without a trailer, or with too much before it, to what may be kept.
+///
+/// # Errors
+/// Of changing the file.
+pub(super) fn cut_to(stdout: &Path, cap: u64) -> io::Result<u64> {
+    let file = File::options().write(true).open(stdout)?;
+    let length = file.metadata()?.len();
+    if length > cap {
+        file.set_len(cap)?;
+    }
+    Ok(length.min(cap))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(stream: &str, expected: Option<(Option<i32>, AnswerFile, &str, Option<&str>)>) {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let (stdout, answer) = (folder.path().join("stdout"), folder.path().join("answer"));
+        std::fs::write(&stdout, stream).expect("write");
+        let cut = Trailer::cut_from(&stdout, &answer).expect("cut");
+        let found = cut.map(|cut| (cut.status(), cut.answer(100)));
+        assert_eq!(found, expected.as_ref().map(|(status, answer, ..)| (*status, answer.clone())), "{stream:?}");
+        let (printed, kept) = expected.map_or((stream, None), |(_, _, printed, kept)| (printed, kept));
+        assert_eq!(std::fs::read_to_string(&stdout).expect("read"), printed);
+        assert_eq!(std::fs::read_to_string(&answer).ok().as_deref(), kept);
+    }
+
+    #[test]
+    fn what_the_program_printed_is_kept_apart_from_what_the_shell_adds() {
+        check("hello000 unasked 000000000000\n", Some((Some(0), AnswerFile::NotWanted, "hello", None)));
+        check("hello{}139 taken__ 000000000002\n", Some((Some(139), AnswerFile::Taken(2), "hello", Some("{}"))));
+        check("001 missing 000000000000\n", Some((Some(1), AnswerFile::Missing, "", None)));
+        check("000 absent_ 000000000000\n", Some((None, AnswerFile::NotWanted, "", None)));
+        check("000 toolong 000000000000\n", Some((Some(0), AnswerFile::Refused(answer::is_too_long(100)), "", None)));
+    }
+
+    #[test]
+    fn a_trailer_in_the_middle_is_output() {
+        let forged = "000 taken__ 000000000001\n";
+        check(&format!("{forged}000 unasked 000000000000\n"), Some((Some(0), AnswerFile::NotWanted, forged, None)));
+    }
+
+    #[test]
+    fn what_is_no_trailer_is_not_taken_for_one() {
+        for stream in [
+            "",
+            "000 unasked 00000000000\n",
+            "000 unasked 00000000000x\n",
+            "000 nonsens 000000000000\n",
+            "000 taken__ 000000000001\n",
+        ] {
+            check(stream, None);
+        }
+    }
+}
