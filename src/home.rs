@@ -1,0 +1,174 @@
+//! A competition home: where everything lies. The names of the first level are a contract.
+//!
+//! ```text
+//! results/                 nothing here is public
+//!   log.jsonl              what happened, one JSON object a line
+//!   lock                   held by the one daemon of this home
+//!   daemon.json            what the daemon is doing, for `podium status`
+//!   incoming/              files on their way from the inbox into submissions/
+//!   submissions/<number>/  source.<ext>, and <attempt>/<case>.{stdout,stderr,answer,…}
+//!   refused/<seq>          what was refused, under the line that says so
+//!   cache/                 copies of test cases and evaluators by content; may be deleted when no daemon runs
+//!   work/                  folders of runs under way; emptied when a daemon starts
+//! ```
+
+use std::path::{Path, PathBuf};
+
+use crate::core::digest::Digest;
+use crate::core::ids::{CaseName, Extension, Number};
+
+/// A competition home.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Home {
+    root: PathBuf,
+}
+
+impl Home {
+    /// A home at a folder, as an absolute path without links.
+    ///
+    /// # Errors
+    /// When there is no such folder.
+    pub fn at(folder: &Path) -> std::io::Result<Self> {
+        let root = folder.canonicalize()?;
+        if root.is_dir() { Ok(Self { root }) } else { Err(std::io::ErrorKind::NotADirectory.into()) }
+    }
+
+    /// The folder itself.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// A short name that tells this home's cgroups and containers from those of other homes.
+    #[must_use]
+    pub fn id(&self) -> String {
+        use std::os::unix::ffi::OsStrExt;
+        Digest::of(self.root.as_os_str().as_bytes()).to_string()[..8].to_owned()
+    }
+
+    /// config.toml
+    #[must_use]
+    pub fn config(&self) -> PathBuf {
+        self.root.join(crate::core::config::FILE)
+    }
+
+    /// users.csv
+    #[must_use]
+    pub fn users(&self) -> PathBuf {
+        self.root.join(crate::core::users::FILE)
+    }
+
+    /// inbox/
+    #[must_use]
+    pub fn inbox(&self) -> PathBuf {
+        self.root.join("inbox")
+    }
+
+    /// testcases/
+    #[must_use]
+    pub fn testcases(&self) -> PathBuf {
+        self.root.join("testcases")
+    }
+
+    /// testcases/`<case>`/
+    #[must_use]
+    pub fn case(&self, case: &CaseName) -> PathBuf {
+        self.testcases().join(case.as_str())
+    }
+
+    /// evaluator/
+    #[must_use]
+    pub fn evaluator(&self) -> PathBuf {
+        self.root.join("evaluator")
+    }
+
+    /// site-templates/
+    #[must_use]
+    pub fn templates(&self) -> PathBuf {
+        self.root.join("site-templates")
+    }
+
+    /// public/
+    #[must_use]
+    pub fn public(&self) -> PathBuf {
+        self.root.join("public")
+    }
+
+    /// results/
+    #[must_use]
+    pub fn results(&self) -> PathBuf {
+        self.root.join("results")
+    }
+
+    /// results/log.jsonl
+    #[must_use]
+    pub fn log(&self) -> PathBuf {
+        self.results().join("log.jsonl")
+    }
+
+    /// results/lock
+    #[must_use]
+    pub fn lock(&self) -> PathBuf {
+        self.results().join("lock")
+    }
+
+    /// results/daemon.json
+    #[must_use]
+    pub fn daemon_state(&self) -> PathBuf {
+        self.results().join("daemon.json")
+    }
+
+    /// results/incoming/
+    #[must_use]
+    pub fn incoming(&self) -> PathBuf {
+        self.results().join("incoming")
+    }
+
+    /// results/refused/
+    #[must_use]
+    pub fn refused(&self) -> PathBuf {
+        self.results().join("refused")
+    }
+
+    /// results/cache/
+    #[must_use]
+    pub fn cache(&self) -> PathBuf {
+        self.results().join("cache")
+    }
+
+    /// results/work/
+    #[must_use]
+    pub fn work(&self) -> PathBuf {
+        self.results().join("work")
+    }
+
+    /// results/submissions/
+    #[must_use]
+    pub fn submissions(&self) -> PathBuf {
+        self.results().join("submissions")
+    }
+
+    /// results/submissions/`<number>`/
+    #[must_use]
+    pub fn submission(&self, number: Number) -> PathBuf {
+        self.submissions().join(format!("{:06}", number.0))
+    }
+
+    /// The source of a submission. Its name says nothing of who sent it: the program sees a file of this name.
+    #[must_use]
+    pub fn source(&self, number: Number, language: &Extension) -> PathBuf {
+        self.submission(number).join(format!("source.{language}"))
+    }
+
+    /// What a judging left: results/submissions/`<number>`/`<attempt>`/
+    #[must_use]
+    pub fn judging(&self, number: Number, attempt: u32) -> PathBuf {
+        self.submission(number).join(attempt.to_string())
+    }
+
+    /// A file that was kept of a case's run.
+    #[must_use]
+    pub fn kept(&self, number: Number, attempt: u32, case: &CaseName, name: &str) -> PathBuf {
+        self.judging(number, attempt).join(format!("{case}.{name}"))
+    }
+}
