@@ -2,7 +2,9 @@
 
 pub mod archive;
 pub mod check;
+pub mod cli;
 pub mod core;
+pub mod daemon;
 pub mod files;
 pub mod home;
 pub mod inbox;

@@ -1,3 +1,7 @@
-//! The `podium` command.
+//! The `podium` command. One file a verb, under `cli/`.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    podium::cli::main()
+}

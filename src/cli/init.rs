@@ -1,0 +1,92 @@
+//! `podium init`: a new home that works at once.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, ensure};
+use clap::{Args, ValueEnum};
+use include_dir::{Dir, DirEntry, include_dir};
+
+use super::Exit;
+use crate::files;
+
+/// Write a new home that works at once
+///
+/// Writes a commented config.toml, an evaluator, test cases and sample programs into DIR, which has to be empty or not to exist.
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// Where to
+    #[arg(value_name = "DIR")]
+    folder: PathBuf,
+    /// Which competition to start from
+    #[arg(long, value_name = "NAME", default_value = "coins")]
+    example: Example,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Example {
+    /// Pay an amount with few coins: the smallest competition, to be made into one's own
+    Coins,
+    /// Vehicles deliver packages through a factory: the competition of Podium's own repository
+    Agv,
+}
+
+static COINS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/src/cli/init/coins");
+static AGV_EVALUATOR: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/evaluator");
+static AGV_TESTCASES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/testcases");
+static AGV_SAMPLES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/examples");
+const AGV_CONFIG: &str = include_str!("../../config.toml");
+const AGV_STATEMENT: &str = include_str!("../../statement.md");
+/// What a home that is kept in git must not put there.
+const GITIGNORE: &str = "/users.csv\n/inbox/\n/results/\n/public/\n__pycache__/\n";
+
+pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
+    let folder = &arguments.folder;
+    fs::create_dir_all(folder).with_context(|| format!("failed to make {}", folder.display()))?;
+    let empty = fs::read_dir(folder).with_context(|| format!("failed to read {}", folder.display()))?.next().is_none();
+    ensure!(empty, "{} is not empty; `podium init` writes only into a new folder", folder.display());
+    match arguments.example {
+        Example::Coins => write(&COINS, folder)?,
+        Example::Agv => {
+            for (name, files) in
+                [("evaluator", &AGV_EVALUATOR), ("testcases", &AGV_TESTCASES), ("samples", &AGV_SAMPLES)]
+            {
+                write(files, &folder.join(name))?;
+            }
+            fs::write(folder.join("config.toml"), AGV_CONFIG)?;
+            fs::write(folder.join("statement.md"), AGV_STATEMENT)?;
+        }
+    }
+    fs::write(folder.join(".gitignore"), GITIGNORE)?;
+    for name in ["inbox", "public", "site-templates"] {
+        fs::create_dir_all(folder.join(name))?;
+    }
+    files::private_folder(&folder.join("results"))?;
+    let shown = folder.display();
+    println!("{shown} is a competition home now. Next:");
+    println!("  podium --home {shown} check");
+    println!("  podium --home {shown} try {shown}/samples/greedy.py");
+    println!("  podium --home {shown} run --serve 127.0.0.1:8000");
+    println!("  podium --home {shown} submit {shown}/samples/greedy.py --user alice");
+    Ok(Exit::Done)
+}
+
+fn write(from: &Dir<'_>, to: &Path) -> anyhow::Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in from.entries() {
+        let target = to.join(entry.path().file_name().unwrap_or_default());
+        match entry {
+            DirEntry::Dir(folder) if folder.path().ends_with("__pycache__") => {}
+            DirEntry::Dir(folder) => write(folder, &target)?,
+            DirEntry::File(file) => {
+                fs::write(&target, file.contents())?;
+                // An archive inside a program knows no modes; what begins with #! is meant to be run.
+                if file.contents().starts_with(b"#!") {
+                    fs::set_permissions(&target, fs::Permissions::from_mode(0o755))?;
+                }
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,98 @@
+//! `podium verify`: is the log what it was, and is everything there that it speaks of.
+
+use std::path::Path;
+
+use clap::Args;
+
+use super::{Exit, progress::Progress};
+use crate::core::digest::Digest;
+use crate::core::record::Event;
+use crate::files;
+use crate::home::Home;
+use crate::journal;
+
+/// Check the log's chain and every file that it refers to
+///
+/// Every line carries the hash of the line before, so that no line can be changed, removed or inserted without every later one showing it. Whoever
+/// wrote down the head, as it stands on every board, can prove with --expect-head that nothing up to it was changed since.
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// A hash that was the log's head once: it has to be the hash of one of its lines
+    #[arg(long, value_name = "SHA256")]
+    expect_head: Option<String>,
+}
+
+pub(super) fn run(home: &Home, arguments: &Arguments) -> anyhow::Result<Exit> {
+    let expected: Option<Digest> = match arguments.expect_head.as_deref().map(str::parse) {
+        None => None,
+        Some(Ok(digest)) => Some(digest),
+        Some(Err(error)) => {
+            eprintln!("podium: --expect-head: {error}");
+            return Ok(Exit::Usage);
+        }
+    };
+    let mut problems = Vec::new();
+    let mut progress = Progress::new("bytes");
+    let length = std::fs::metadata(home.log()).map_or(0, |meta| meta.len());
+    let (mut lines, mut files, mut head, mut found_at) = (0, 0, Digest::ZERO, None);
+    let mut sources = std::collections::BTreeMap::new();
+    let read = journal::read(&home.log(), &mut |record, digest, offset| {
+        lines = record.header.seq;
+        head = digest;
+        if expected == Some(digest) {
+            found_at = Some(lines);
+        }
+        match &record.event {
+            Event::Accepted(accepted) => {
+                let path = home.source(accepted.submission, &accepted.language);
+                sources.insert(accepted.submission, accepted.language.clone());
+                files += 1;
+                compare(&mut problems, lines, &path, accepted.sha256, accepted.size);
+            }
+            Event::Judged(judged) => {
+                for case in &judged.cases {
+                    for kept in &case.files {
+                        let path = home.kept(judged.submission, judged.attempt, &case.case, &kept.name);
+                        files += 1;
+                        compare(&mut problems, lines, &path, kept.sha256, kept.bytes);
+                    }
+                }
+            }
+            Event::Rejected(_) | Event::Started(_) | Event::Board(_) | Event::Unknown => {}
+        }
+        progress.set(offset, length, format!("line {lines}"));
+    });
+    progress.clear();
+    match read {
+        Err(error) => problems.push(format!("{error:#}", error = anyhow::Error::from(error))),
+        Ok((whole, _)) if whole < length => {
+            problems.push(format!("the last line is torn: {} bytes follow line {lines}", length - whole))
+        }
+        Ok(_) => {}
+    }
+    if let Some(expected) = expected {
+        match found_at {
+            None => problems.push(format!("no line of the log has the hash {expected}")),
+            Some(line) if line < lines => {
+                println!("the expected head is line {line}; {} lines follow it", lines - line)
+            }
+            Some(_) => {}
+        }
+    }
+    for problem in &problems {
+        eprintln!("{problem}");
+    }
+    println!(
+        "{lines} lines and {files} files, head {head}: {}",
+        if problems.is_empty() { "all good".to_owned() } else { format!("{} problems", problems.len()) }
+    );
+    Ok(if problems.is_empty() { Exit::Done } else { Exit::Problem })
+}
+
+fn compare(problems: &mut Vec<String>, line: u64, path: &Path, sha256: Digest, bytes: u64) {
+    match files::digest(path) {
+        Ok((found, length)) if found == sha256 && length == bytes => {}
+        Ok(_) => problems.push(format!("line {line}: {} is not what was recorded", path.display())),
+        Err(error) => problems.push(format!("line {line}: {}: {error}", path.display())),
+    }
+}

@@ -1,0 +1,126 @@
+//! Where the loop's inputs come from, besides its own tasks: the inbox, the settings, the clock.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::{Notify, mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::is_listed;
+use crate::core::config::Problem;
+use crate::core::machine::Input;
+use crate::core::rules::Rules;
+use crate::files;
+use crate::home::Home;
+use crate::inbox::{self, Memory, Renamed};
+use crate::settings::Watcher;
+
+/// What the loop is told.
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "a few hundred bytes, moved once, in a channel of bounded length")]
+pub(super) enum Message {
+    /// For the machine.
+    Input(Input),
+    /// New settings, all good.
+    Rules(Arc<Rules>),
+    /// New settings, not good.
+    Problems(Vec<Problem>),
+}
+
+/// The inbox is looked at this often even when nothing was heard of it: events get lost.
+const SWEEP: Duration = Duration::from_secs(2);
+/// While something lies in it that needs more time, this often.
+const SETTLING: Duration = Duration::from_millis(100);
+/// A scan costs at most this part of the time, however full the inbox and however many the events.
+const IDLE_FACTOR: u32 = 4;
+/// Two looks at two files: cheap, and no editor's way of writing escapes it.
+const SETTINGS: Duration = Duration::from_millis(200);
+const TICK: Duration = Duration::from_secs(1);
+
+/// Scans the inbox: at once, after every event, and every now and then.
+pub(super) async fn scan(
+    home: Home,
+    inputs: mpsc::Sender<Message>,
+    rules: watch::Receiver<Arc<Rules>>,
+    ending: CancellationToken,
+) {
+    let (renamed, wake) = (Renamed::default(), Arc::new(Notify::new()));
+    let _watcher = match inbox::watch(&home, &renamed, &wake) {
+        Ok(watcher) => Some(watcher),
+        Err(error) => {
+            tracing::warn!(%error, "the inbox cannot be watched; it is looked at every two seconds, and files wait for the settle time");
+            None
+        }
+    };
+    let mut memory = Memory::default();
+    loop {
+        let settle = rules.borrow().config.submissions.settle;
+        let (scanned_home, scanned_renamed, mut scanned_memory) = (home.clone(), renamed.clone(), memory);
+        let began = Instant::now();
+        let scanned = tokio::task::spawn_blocking(move || {
+            let found = inbox::scan(&scanned_home, &scanned_renamed, &mut scanned_memory, settle);
+            (found, scanned_memory)
+        })
+        .await;
+        let took = began.elapsed();
+        let Ok((found, kept)) = scanned else { return };
+        memory = kept;
+        let pause = match found {
+            Ok(found) => {
+                let pause = if found.is_empty() { SWEEP } else { SETTLING };
+                if inputs.send(Message::Input(Input::Listing(found))).await.is_err() {
+                    return;
+                }
+                pause
+            }
+            Err(error) => {
+                tracing::error!(%error, "the inbox cannot be read");
+                SWEEP
+            }
+        };
+        tokio::select! {
+            () = ending.cancelled() => return,
+            () = tokio::time::sleep(pause) => {}
+            () = wake.notified() => {}
+        }
+        tokio::time::sleep(took * IDLE_FACTOR).await;
+    }
+}
+
+/// Reads the settings when they change.
+pub(super) async fn settings(
+    mut watcher: Watcher,
+    inputs: mpsc::Sender<Message>,
+    rules: watch::Receiver<Arc<Rules>>,
+    ending: CancellationToken,
+) {
+    loop {
+        tokio::select! {
+            () = ending.cancelled() => return,
+            () = tokio::time::sleep(SETTINGS) => {}
+        }
+        let listed = is_listed(&rules.borrow());
+        let message = match watcher.look(listed) {
+            None => continue,
+            Some(Ok(rules)) => Message::Rules(Arc::new(rules)),
+            Some(Err(problems)) => Message::Problems(problems),
+        };
+        if inputs.send(message).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Says every second that time passes, and how much room there is.
+pub(super) async fn ticks(home: Home, inputs: mpsc::Sender<Message>, ending: CancellationToken) {
+    loop {
+        let free_bytes = files::free_bytes(&home.results()).unwrap_or(u64::MAX);
+        if inputs.send(Message::Input(Input::Tick { free_bytes })).await.is_err() {
+            return;
+        }
+        tokio::select! {
+            () = ending.cancelled() => return,
+            () = tokio::time::sleep(TICK) => {}
+        }
+    }
+}

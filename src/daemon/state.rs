@@ -1,0 +1,90 @@
+//! results/daemon.json: what `podium status` cannot read from the log.
+
+use std::fs;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::core::config::Problem;
+use crate::files;
+use crate::home::Home;
+use crate::site::PublishError;
+
+/// What the daemon says of itself, every two seconds.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Written {
+    /// Its process.
+    pub pid: u32,
+    /// Its version.
+    pub version: String,
+    /// Since when it runs.
+    pub started_at: DateTime<Utc>,
+    /// Its latest sign of life.
+    pub alive_at: DateTime<Utc>,
+    /// Why nothing is judged, if something keeps it.
+    pub held: Option<String>,
+    /// What an instructor has to mend.
+    pub problems: Vec<String>,
+}
+
+/// What is kept for it between two signs of life.
+#[derive(Debug)]
+pub(super) struct State {
+    started_at: DateTime<Utc>,
+    pub(super) problems: Vec<Problem>,
+    publishing: Option<String>,
+}
+
+impl State {
+    pub(super) fn new(started_at: DateTime<Utc>) -> Self {
+        Self { started_at, problems: Vec::new(), publishing: None }
+    }
+
+    /// A page could not be written: said once in the log, and in the status until it can.
+    pub(super) fn complain(&mut self, error: &PublishError) {
+        let text = chain(error);
+        if self.publishing.as_ref() != Some(&text) {
+            tracing::error!("{text}");
+        }
+        self.publishing = Some(text);
+    }
+
+    pub(super) fn beat(&mut self, home: &Home, now: DateTime<Utc>, held: Option<&str>) {
+        let problems = self.problems.iter().map(ToString::to_string).chain(self.publishing.take()).collect();
+        let written = Written {
+            pid: std::process::id(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            started_at: self.started_at,
+            alive_at: now,
+            held: held.map(str::to_owned),
+            problems,
+        };
+        let bytes = serde_json::to_vec_pretty(&written).unwrap_or_default();
+        if let Err(error) = files::replace(&home.daemon_state(), &bytes, 0o600) {
+            tracing::warn!(%error, "results/daemon.json could not be written");
+        }
+    }
+
+    /// The daemon ends in order.
+    pub(super) fn leave(&self, home: &Home) {
+        let _ = fs::remove_file(home.daemon_state());
+    }
+}
+
+/// What a daemon last said of itself; `None` when none ever did, or the last one ended in order.
+#[must_use]
+pub fn read(home: &Home) -> Option<Written> {
+    serde_json::from_slice(&fs::read(home.daemon_state()).ok()?).ok()
+}
+
+/// An error and what caused it, in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}
