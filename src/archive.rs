@@ -28,6 +28,9 @@ pub fn prepare(home: &Home) -> io::Result<()> {
     for folder in [home.submissions(), home.refused(), home.cache()] {
         files::private_folder(&folder)?;
     }
+    for folder in home.abandoned() {
+        fs::remove_dir_all(folder)?;
+    }
     files::empty_folder(&home.incoming())?;
     files::empty_folder(&home.work())
 }
@@ -138,22 +141,29 @@ pub fn dispose(home: &Home, found: &Found, disposal: Disposal, max_size: u64) ->
     }
     let _ = fs::remove_file(staged(home, found.key));
     let aside = match disposal {
-        Disposal::Refused(seq) => home.refused().join(seq.to_string()),
-        Disposal::Accepted | Disposal::Leftover => home.refused().join(format!("leftover-{}", found.key.inode)),
+        Disposal::Refused(seq) if found.kind == Kind::Plain && found.size <= max_size => {
+            Some(home.refused().join(seq.to_string()))
+        }
+        Disposal::Refused(_) | Disposal::Accepted | Disposal::Leftover => None,
     };
-    let keep = matches!(disposal, Disposal::Refused(_)) && found.kind == Kind::Plain && found.size <= max_size;
     match found.kind {
-        Kind::Plain if !keep => rustix::fs::unlinkat(&folder, &found.name, AtFlags::empty()),
-        Kind::Linked | Kind::Symlink | Kind::Special => rustix::fs::unlinkat(&folder, &found.name, AtFlags::empty()),
-        Kind::Plain => match rustix::fs::renameat(&folder, &found.name, rustix::fs::CWD, &aside) {
-            // The inbox is on another disk: the line in the log has to do.
-            Err(Errno::XDEV) => rustix::fs::unlinkat(&folder, &found.name, AtFlags::empty()),
-            moved => moved,
-        },
+        Kind::Plain | Kind::Linked | Kind::Symlink | Kind::Special => {
+            let unlink = || rustix::fs::unlinkat(&folder, &found.name, AtFlags::empty());
+            match aside.map(|aside| rustix::fs::renameat(&folder, &found.name, rustix::fs::CWD, &aside)) {
+                // The inbox is on another disk: the line in the log has to do.
+                None | Some(Err(Errno::XDEV)) => unlink(),
+                Some(moved) => moved,
+            }
+        }
         Kind::Folder => {
-            // Out of its owner's reach first, so that nothing changes in it while it is removed.
-            rustix::fs::renameat(&folder, &found.name, rustix::fs::CWD, &aside)?;
-            fs::remove_dir_all(&aside).map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))
+            // Hidden first, so that no scan finds a half of it; in the same folder, which is never on another disk.
+            let hidden = format!(".refused-{}", found.key.inode);
+            rustix::fs::renameat(&folder, &found.name, &folder, &hidden)?;
+            let path = match &found.folder {
+                None => home.inbox().join(hidden),
+                Some(user) => home.inbox().join(user.as_str()).join("in").join(hidden),
+            };
+            fs::remove_dir_all(path).map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))
         }
     }
 }

@@ -10,12 +10,16 @@
 //!   refused/<seq>          what was refused, under the line that says so
 //!   cache/                 copies of test cases and evaluators by content; may be deleted when no daemon runs
 //!   work/                  folders of runs under way; emptied when a daemon starts
+//!   aside-<pid>/           what `podium try` or `podium check` works in; removed when it ends
 //! ```
 
 use std::path::{Path, PathBuf};
 
 use crate::core::digest::Digest;
 use crate::core::ids::{CaseName, Extension, Number};
+
+/// What the names of folders for work beside the daemon begin with.
+const ASIDE: &str = "aside-";
 
 /// A competition home.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -140,6 +144,21 @@ impl Home {
     #[must_use]
     pub fn work(&self) -> PathBuf {
         self.results().join("work")
+    }
+
+    /// results/aside-`<pid>`/: a folder to work in beside the daemon.
+    #[must_use]
+    pub fn aside(&self, pid: u32) -> PathBuf {
+        self.results().join(format!("{ASIDE}{pid}"))
+    }
+
+    /// The folders to work in beside the daemon whose process is no more.
+    pub fn abandoned(&self) -> impl Iterator<Item = PathBuf> {
+        let entries = std::fs::read_dir(self.results()).into_iter().flatten().flatten();
+        entries.map(|entry| entry.path()).filter(|path| {
+            let pid = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.strip_prefix(ASIDE));
+            pid.is_some_and(|pid| !Path::new("/proc").join(pid).exists())
+        })
     }
 
     /// results/submissions/

@@ -142,7 +142,7 @@ fn render(pages: &Pages, source: Source<'_>) -> Result<(), RenderError> {
 }
 
 fn look_at_sandbox(home: &Home, rules: &Rules, arguments: &Arguments, findings: &mut Findings) -> anyhow::Result<()> {
-    let work = home.results().join(format!("check-{}", std::process::id()));
+    let work = home.aside(std::process::id());
     files::private_folder(&work)?;
     let place = Place {
         home_id: home.id(),

@@ -53,7 +53,7 @@ struct Tried {
 pub(super) fn run(home: &Home, arguments: &Arguments) -> anyhow::Result<Exit> {
     let rules = Arc::new(settings::read(home).map_err(|problems| anyhow!("{}", super::check::list(&problems)))?);
     let cases = chosen(&rules, &arguments.case)?;
-    let folder = home.results().join(format!("try-{}", std::process::id()));
+    let folder = home.aside(std::process::id());
     files::private_folder(&folder)?;
     let outcome = runtime()?.block_on(judge_in(home, &rules, cases, arguments, &folder));
     std::fs::remove_dir_all(&folder)?;

@@ -7,6 +7,7 @@ use clap::Args;
 use super::{Exit, progress::Progress};
 use crate::core::digest::Digest;
 use crate::core::record::Event;
+use crate::daemon::Lock;
 use crate::files;
 use crate::home::Home;
 use crate::journal;
@@ -65,7 +66,8 @@ pub(super) fn run(home: &Home, arguments: &Arguments) -> anyhow::Result<Exit> {
     progress.clear();
     match read {
         Err(error) => problems.push(format!("{error:#}", error = anyhow::Error::from(error))),
-        Ok((whole, _)) if whole < length => {
+        // A daemon may be writing it just now.
+        Ok((whole, _)) if whole < length && !Lock::is_taken(home) => {
             problems.push(format!("the last line is torn: {} bytes follow line {lines}", length - whole))
         }
         Ok(_) => {}
