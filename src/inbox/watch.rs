@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use notify::event::{EventKind, ModifyKind, RenameMode};
+use notify::event::{AccessKind, AccessMode, EventKind, ModifyKind, RenameMode};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::Notify;
 
@@ -55,10 +55,13 @@ pub fn watch(home: &Home, renamed: &Renamed, wake: &Arc<Notify>) -> notify::Resu
     let (inbox, renamed, wake) = (home.inbox(), renamed.clone(), Arc::clone(wake));
     let root = inbox.clone();
     let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-        if let Ok(event) = event
-            && let EventKind::Modify(ModifyKind::Name(RenameMode::To)) = event.kind
-        {
-            event.paths.iter().for_each(|path| renamed.add(&root, path));
+        if let Ok(event) = &event {
+            if !is_news(event.kind) {
+                return;
+            }
+            if let EventKind::Modify(ModifyKind::Name(RenameMode::To)) = event.kind {
+                event.paths.iter().for_each(|path| renamed.add(&root, path));
+            }
         }
         wake.notify_one();
     })?;
@@ -71,4 +74,49 @@ pub fn watch(home: &Home, renamed: &Renamed, wake: &Arc<Notify>) -> notify::Resu
         }
     }
     Ok(watcher)
+}
+
+/// Whether an event can mean that there is something to take in. Opening and reading cannot, and a scan does both: it would wake the next.
+fn is_news(kind: EventKind) -> bool {
+    !matches!(kind, EventKind::Access(access) if access != AccessKind::Close(AccessMode::Write))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inbox::{Memory, scan};
+    use std::time::Duration;
+
+    /// A home with an inbox that is watched.
+    fn watched() -> (tempfile::TempDir, Home, Renamed, Arc<Notify>, RecommendedWatcher) {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::create_dir(folder.path().join("inbox")).expect("an inbox");
+        let home = Home::at(folder.path()).expect("a home");
+        let (renamed, wake) = (Renamed::default(), Arc::new(Notify::new()));
+        let watcher = watch(&home, &renamed, &wake).expect("watched");
+        (folder, home, renamed, wake, watcher)
+    }
+
+    #[tokio::test]
+    async fn a_scan_does_not_wake_the_next() {
+        let (_folder, home, renamed, wake, _watcher) = watched();
+        std::fs::write(home.inbox().join("nonsense"), "x").expect("written");
+        // The write wakes; when that has been heard, a scan must not.
+        while tokio::time::timeout(Duration::from_millis(200), wake.notified()).await.is_ok() {}
+        scan(&home, &renamed, &mut Memory::default(), Duration::ZERO).expect("scanned");
+        assert!(tokio::time::timeout(Duration::from_millis(300), wake.notified()).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_rename_wakes_and_is_known_as_one() {
+        let (_folder, home, renamed, wake, _watcher) = watched();
+        std::fs::write(home.inbox().join(".hidden"), "x").expect("written");
+        std::fs::rename(home.inbox().join(".hidden"), home.inbox().join("whole")).expect("renamed");
+        let mut found = Vec::new();
+        while !found.iter().any(|found: &crate::core::machine::Found| found.renamed_in) {
+            let heard = tokio::time::timeout(Duration::from_secs(10), wake.notified()).await;
+            assert!(heard.is_ok(), "the rename was not heard of");
+            found = scan(&home, &renamed, &mut Memory::default(), Duration::ZERO).expect("scanned");
+        }
+    }
 }
