@@ -28,6 +28,7 @@ pub fn prepare(home: &Home) -> io::Result<()> {
     for folder in [home.submissions(), home.refused(), home.cache()] {
         files::private_folder(&folder)?;
     }
+    files::remove_temporary(&home.results(), 1)?;
     for folder in home.abandoned() {
         fs::remove_dir_all(folder)?;
     }

@@ -102,7 +102,7 @@ pub async fn run(
 ) -> Result<(), DaemonError> {
     std::fs::create_dir_all(home.inbox()).map_err(|error| DaemonError::Results("make inbox/", error))?;
     crate::files::private_folder(&home.results()).map_err(|error| DaemonError::Results("make results/", error))?;
-    let _lock = Lock::take(home)?;
+    let _lock = Lock::take(home).await?;
     let mut settings = settings::Watcher::new(home);
     let rules = Arc::new(settings.look(false).unwrap_or_else(|| settings::read(home)).map_err(DaemonError::Settings)?);
     archive::prepare(home).map_err(|error| DaemonError::Results("prepare results/", error))?;

@@ -7,6 +7,22 @@ use std::path::Path;
 
 use crate::core::digest::{Digest, Hasher};
 
+/// What the names of files begin with that are on their way to another name.
+const TEMPORARY: &str = ".podium-";
+
+/// Removes what a writer that was killed left in a folder, and in those at most `depth` - 1 levels below it, under temporary names.
+///
+/// # Errors
+/// Those of the file system.
+pub fn remove_temporary(folder: &Path, depth: usize) -> io::Result<()> {
+    for entry in walkdir::WalkDir::new(folder).max_depth(depth).into_iter().flatten() {
+        if entry.file_type().is_file() && entry.file_name().to_str().is_some_and(|name| name.starts_with(TEMPORARY)) {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
 /// Replaces a file by another content: a reader sees the old one or the new one, never a part. Not synced: what must survive a
 /// power cut says so by [`sync_folder`].
 ///
@@ -14,10 +30,8 @@ use crate::core::digest::{Digest, Hasher};
 /// Those of the file system.
 pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
-    let mut temporary = tempfile::Builder::new()
-        .prefix(".podium-")
-        .permissions(fs::Permissions::from_mode(mode))
-        .tempfile_in(folder)?;
+    let mut temporary =
+        tempfile::Builder::new().prefix(TEMPORARY).permissions(fs::Permissions::from_mode(mode)).tempfile_in(folder)?;
     temporary.write_all(bytes)?;
     // The umask does not decide who may read a page.
     temporary.as_file().set_permissions(fs::Permissions::from_mode(mode))?;
@@ -129,6 +143,19 @@ mod tests {
         assert_eq!(fs::read(&path).expect("read"), b"two");
         assert_eq!(fs::metadata(&path).expect("stat").permissions().mode() & 0o777, 0o644);
         assert_eq!(fs::read_dir(path.parent().expect("parent")).expect("list").count(), 1, "no temporary file is left");
+    }
+
+    #[test]
+    fn what_a_killed_writer_left_is_removed_and_nothing_else() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let deep = folder.path().join("s/one");
+        fs::create_dir_all(&deep).expect("made");
+        for name in ["index.html", ".podium-a1B2c3"] {
+            fs::write(deep.join(name), "x").expect("written");
+        }
+        remove_temporary(folder.path(), 3).expect("removed");
+        let left: Vec<_> = fs::read_dir(&deep).expect("list").map(|entry| entry.expect("entry").file_name()).collect();
+        assert_eq!(left, ["index.html"]);
     }
 
     #[test]

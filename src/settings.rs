@@ -5,6 +5,7 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use walkdir::WalkDir;
 
@@ -29,32 +30,49 @@ fn stamp(home: &Home) -> Stamp {
         .collect()
 }
 
+/// While the settings are no good, what keeps them from it may be mended outside these files (a missing folder is made): they are read
+/// again this often.
+const AGAIN: Duration = Duration::from_secs(1);
+
 /// Notices that the settings or the templates changed, however an editor writes them: in place, by a rename, by swapping a link.
 #[derive(Debug)]
 pub struct Watcher {
     home: Home,
     seen: Option<Stamp>,
+    /// What was wrong at the last look, and when that was.
+    bad: Option<(Vec<Problem>, Instant)>,
 }
 
 impl Watcher {
     /// One that has seen nothing: its first look reads.
     #[must_use]
     pub fn new(home: &Home) -> Self {
-        Self { home: home.clone(), seen: None }
+        Self { home: home.clone(), seen: None, bad: None }
     }
 
-    /// Reads the settings if a file changed since the last look; `None` if none did. `listed`: whether users.csv was there before.
+    /// Reads the settings if a file changed since the last look, or they were no good then; `None` if that gives nothing new. `listed`:
+    /// whether users.csv was there before.
     #[must_use]
     pub fn look(&mut self, listed: bool) -> Option<Result<Rules, Vec<Problem>>> {
         let stamp = stamp(&self.home);
-        if self.seen.as_ref() == Some(&stamp) {
+        let again = self.bad.as_ref().is_some_and(|(_, when)| when.elapsed() >= AGAIN);
+        if self.seen.as_ref() == Some(&stamp) && !again {
             return None;
         }
         self.seen = Some(stamp);
         let read = read(&self.home);
         // A list that goes away in the middle of a competition is a slip, not an invitation to everybody.
         let gone = listed && matches!(&read, Ok(Rules { users: Users::Anyone, .. }));
-        Some(if gone { Err(vec![problem(users::FILE, "", "is gone; the last list stays in force")]) } else { read })
+        let read =
+            if gone { Err(vec![problem(users::FILE, "", "is gone; the last list stays in force")]) } else { read };
+        let before = self.bad.take().map(|(problems, _)| problems);
+        if let Err(problems) = &read {
+            self.bad = Some((problems.clone(), Instant::now()));
+            if before.as_ref() == Some(problems) {
+                return None;
+            }
+        }
+        Some(read)
     }
 }
 

@@ -66,8 +66,8 @@ pub enum Event {
 /// Which file in the inbox something was: enough to know the very same file again after a crash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct FileKey {
-    /// When its name, content or mode last changed, by the file system's clock, in nanoseconds since 1970. First, so that keys
-    /// order by it: a student cannot set it.
+    /// When its name, content or mode last changed, by the file system's clock, in nanoseconds since 1970. A student cannot
+    /// set it.
     pub changed_ns: i64,
     /// Its inode.
     pub inode: u64,

@@ -4,8 +4,13 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use crate::home::Home;
+
+/// How long a lock that is held is tried again, and how often.
+const PATIENCE: Duration = Duration::from_secs(1);
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// Held as long as it lives; the kernel lets go of it however the process ends.
 #[derive(Debug)]
@@ -36,33 +41,33 @@ pub enum LockError {
 impl Lock {
     /// Takes a home.
     ///
+    /// A daemon that was killed in the moment in which it started a program leaves a process that still has every open file of its own, for
+    /// the milliseconds until it becomes that program: a lock that is held is tried again for a while.
+    ///
     /// # Errors
     /// [`LockError`]
-    pub fn take(home: &Home) -> Result<Self, LockError> {
+    pub async fn take(home: &Home) -> Result<Self, LockError> {
         let path = home.lock();
         let io = |source| LockError::Io { path: path.clone(), source };
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(&path)
-            .map_err(io)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let mut pid = String::new();
-                let _ = file.read_to_string(&mut pid);
-                let pid = pid.trim();
-                return Err(LockError::Taken { pid: if pid.is_empty() { "unknown".into() } else { pid.into() } });
+        let mut options = OpenOptions::new();
+        let mut file =
+            options.read(true).write(true).create(true).truncate(false).mode(0o600).open(&path).map_err(io)?;
+        let began = Instant::now();
+        loop {
+            match file.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::WouldBlock) if began.elapsed() < PATIENCE => tokio::time::sleep(PAUSE).await,
+                Err(TryLockError::WouldBlock) => {
+                    let mut pid = String::new();
+                    let _ = file.read_to_string(&mut pid);
+                    let pid = pid.trim();
+                    return Err(LockError::Taken { pid: if pid.is_empty() { "unknown".into() } else { pid.into() } });
+                }
+                Err(TryLockError::Error(error)) => return Err(io(error)),
             }
-            Err(TryLockError::Error(error)) => return Err(io(error)),
         }
-        file.set_len(0)
-            .and_then(|()| file.rewind())
-            .and_then(|()| writeln!(file, "{}", std::process::id()))
-            .map_err(io)?;
+        let id = std::process::id();
+        file.set_len(0).and_then(|()| file.rewind()).and_then(|()| writeln!(file, "{id}")).map_err(io)?;
         Ok(Self { _file: file })
     }
 

@@ -51,11 +51,14 @@ pub(super) async fn limit_reached(limits: &Limits, start: Instant, meter: &impl 
         if let Ok(usage) = meter.usage().await {
             used = usage.cpu;
             if let Some(ended) = spent(limits, usage) {
-                return if meter.is_starved() { Ended::MemoryLimit } else { ended };
+                return ended;
+            }
+            if meter.is_starved() {
+                return Ended::MemoryLimit;
             }
         }
         if start.elapsed() >= limits.wall {
-            return if meter.is_starved() { Ended::MemoryLimit } else { Ended::WallLimit };
+            return Ended::WallLimit;
         }
     }
 }

@@ -27,6 +27,7 @@ use std::future::Future;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -43,6 +44,10 @@ pub const ENVIRONMENT: [(&str, &str); 3] =
 pub const ANSWER_FILE: &str = "output.json";
 
 /// A host file or folder that the program may read, and where it sees it.
+///
+/// The folders above it may be closed to everybody; it must itself be readable by others (`o+r`, a folder and what is in it `o+rX`), for
+/// the program's user owns nothing. And its path is no secret: the kernel shows it inside, in `/proc/self/mountinfo`. What a program must
+/// not learn, such as the name of its case, must not be in it: such a file is shown from a copy, or a hard link, with a plain name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mount {
     /// Absolute path on the host. A file or a folder, never a link.
@@ -60,7 +65,7 @@ pub struct RunSpec {
     pub command: Vec<String>,
     /// What it may read.
     pub mounts: Vec<Mount>,
-    /// The host file that is its standard input; `None`: empty.
+    /// The host file that is its standard input; `None`: empty. What is said of a [`Mount`] holds for it, too.
     pub stdin: Option<PathBuf>,
     /// Whether [`ANSWER_FILE`] is wanted from the scratch folder after the end.
     pub answer_file: bool,
@@ -76,13 +81,14 @@ pub struct RunSpec {
 pub enum Ended {
     /// By itself, with this exit status (0 ..= 255).
     Exited(i32),
-    /// By this signal, which no limit of ours sent.
+    /// By this signal, which no limit of ours sent. Both engines learn of it as shells do, as a status of 128 and the signal's number: a
+    /// program that chooses `exit(139)` reads as one that crashed.
     Signalled(i32),
     /// The CPU time of all its processes together reached `limits.cpu`.
     CpuLimit,
     /// `limits.wall` passed.
     WallLimit,
-    /// The kernel ended a process of the run for want of memory below `limits.memory`.
+    /// The kernel ended a process of the run for want of memory below `limits.memory`, or was about to without getting there.
     MemoryLimit,
     /// It wrote more than `limits.output` bytes to standard output, or to standard error.
     OutputLimit,
@@ -160,7 +166,8 @@ pub trait Sandbox: Send + Sync {
     /// [`Fault`]: the engine's trouble, never the program's.
     fn run<'a>(&'a self, spec: &'a RunSpec, cancel: &'a CancellationToken) -> BoxFuture<'a, Result<RunReport, Fault>>;
 
-    /// Removes what an earlier life of this home's daemon left behind, and says how many things that were.
+    /// Removes what an earlier life of this home's daemon left behind, and says how many things that were. What runs now would be removed
+    /// with it: to be called before the first run.
     ///
     /// # Errors
     /// [`Fault`] when something could not be removed.
@@ -185,22 +192,23 @@ fn inodes(bytes: u64) -> u64 {
 }
 
 /// The run by which an engine tries itself.
-fn probe_spec(number: u64, folder: &std::path::Path) -> RunSpec {
-    let limits = Limits {
-        cpu: Duration::from_secs(5),
-        wall: Duration::from_secs(20),
-        memory: 64 << 20,
-        processes: 4,
-        output: 64 << 10,
-        scratch: 1 << 20,
-    };
+fn probe_spec(folder: &std::path::Path) -> RunSpec {
+    /// Of all engines of this process: two of them may be at work for one home.
+    static PROBES: AtomicU64 = AtomicU64::new(0);
     RunSpec {
-        label: format!("probe-{number}"),
+        label: format!("probe-{}", PROBES.fetch_add(1, Ordering::Relaxed)),
         command: vec!["true".into()],
         mounts: Vec::new(),
         stdin: None,
         answer_file: false,
-        limits,
+        limits: Limits {
+            cpu: Duration::from_secs(5),
+            wall: Duration::from_secs(20),
+            memory: 64 << 20,
+            processes: 4,
+            output: 64 << 10,
+            scratch: 1 << 20,
+        },
         folder: folder.to_owned(),
     }
 }

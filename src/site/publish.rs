@@ -21,6 +21,8 @@ use crate::home::Home;
 
 /// Of what a public case printed, this much of the end is shown, in bytes.
 const TAIL: u64 = 4 << 10;
+/// A page is at most this many levels below public/: s/<uuid>/index.html.
+const DEEPEST: usize = 3;
 /// Everybody may read the site.
 const MODE: u32 = 0o644;
 
@@ -121,6 +123,10 @@ impl Publisher {
         for (name, bytes) in self.pages.assets() {
             first.note(self.write(name, bytes));
         }
+        let public = self.home.public();
+        first.note(
+            files::remove_temporary(&public, DEEPEST).map_err(|source| PublishError::Write { path: public, source }),
+        );
         first.note(self.close_listing("s"));
         let mut submissions = BTreeSet::new();
         for submission in source.history.submissions() {

@@ -97,7 +97,7 @@ pub enum Unreceived {
 /// Every file that was found whole and is not yet accepted or refused, in the order of arrival.
 #[derive(Debug, Default)]
 pub(super) struct Intake {
-    arriving: BTreeMap<(FileKey, OsString), Arriving>,
+    arriving: BTreeMap<Turn, Arriving>,
     /// Files of the last listing that need more time.
     settling: usize,
 }
@@ -135,8 +135,11 @@ impl Intake {
     }
 }
 
-fn place(found: &Found) -> (FileKey, OsString) {
-    (found.key, found.name.clone())
+/// Whose turn comes first: by the time of arrival, then by name. The inode tells two files of one name in two folders apart.
+type Turn = (i64, OsString, u64);
+
+fn turn(found: &Found) -> Turn {
+    (found.key.changed_ns, found.name.clone(), found.key.inode)
 }
 
 impl Machine {
@@ -145,13 +148,13 @@ impl Machine {
         if self.stopping {
             return;
         }
-        found.sort_by(|a, b| (a.key, &a.name).cmp(&(b.key, &b.name)));
-        let present: BTreeSet<_> = found.iter().map(place).collect();
+        found.sort_by_cached_key(turn);
+        let present: BTreeSet<_> = found.iter().map(turn).collect();
         // What waited for its turn and is gone, or became another file by changing, comes in by its new key or not at all.
         self.intake.arriving.retain(|key, arriving| !matches!(arriving.step, Step::Waiting) || present.contains(key));
         self.intake.settling = 0;
         for found in found {
-            if !self.intake.arriving.contains_key(&place(&found)) {
+            if !self.intake.arriving.contains_key(&turn(&found)) {
                 self.consider(now, found);
             }
         }
@@ -181,7 +184,7 @@ impl Machine {
         match (self.objection(now, &found, &named), named) {
             (None, Named::Submission(name)) => {
                 let arrival = Arrival { found, name: Some(name.clone()) };
-                self.intake.arriving.insert(place(&arrival.found), Arriving { arrival, name, step: Step::Waiting });
+                self.intake.arriving.insert(turn(&arrival.found), Arriving { arrival, name, step: Step::Waiting });
             }
             (Some((refusal, reason)), Named::Submission(name)) => {
                 self.refuse(now, Arrival { found, name: Some(name) }, refusal, reason, None);
@@ -256,7 +259,7 @@ impl Machine {
     }
 
     pub(super) fn received(&mut self, now: DateTime<Utc>, arrival: Arrival, outcome: Result<Reception, Unreceived>) {
-        let key = place(&arrival.found);
+        let key = turn(&arrival.found);
         match outcome {
             _ if self.stopping => {
                 self.intake.arriving.remove(&key);

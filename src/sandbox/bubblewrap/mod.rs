@@ -11,8 +11,8 @@ mod stage;
 
 use std::fs::File;
 use std::io::Read;
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -39,19 +39,12 @@ pub(super) struct Bubblewrap {
     image: String,
     place: Place,
     uids: Uids,
-    probes: AtomicU64,
     ready: Mutex<Option<Arc<Ready>>>,
 }
 
 impl Bubblewrap {
     pub(super) fn new(settings: &SandboxSettings, place: &Place) -> Self {
-        Self {
-            image: settings.image.clone(),
-            place: place.clone(),
-            uids: Uids::of(place),
-            probes: AtomicU64::new(0),
-            ready: Mutex::new(None),
-        }
+        Self { image: settings.image.clone(), place: place.clone(), uids: Uids::of(place), ready: Mutex::new(None) }
     }
 
     fn ready(&self) -> Result<Arc<Ready>, Fault> {
@@ -94,7 +87,7 @@ impl Bubblewrap {
             .prefix("probe-")
             .tempdir_in(&self.place.work)
             .map_err(|error| unavailable(&error))?;
-        let spec = super::probe_spec(self.probes.fetch_add(1, Ordering::Relaxed), folder.path());
+        let spec = super::probe_spec(folder.path());
         match self.run_in(&ready, &spec, &CancellationToken::new()).await {
             Ok(report) if report.ended == Ended::Exited(0) => {
                 Ok(Identity { engine: format!("bubblewrap {}", ready.version), image: ready.image.identity.clone() })
@@ -227,12 +220,13 @@ impl Running {
             None => {
                 match exit_code(self.status).map_err(|error| failed("cannot read what became of the run", &error))? {
                     Some(code) => clock::ended_with(code),
+                    None if outside.signal().is_some() => {
+                        return Err(Fault::Failed(format!("the sandbox was ended from outside ({outside})")));
+                    }
                     // The program was never started.
                     None => {
-                        return Err(Fault::Failed(format!(
-                            "bwrap could not make the sandbox ({outside}){}",
-                            complaint(&spec.folder)
-                        )));
+                        let why = complaint(&spec.folder);
+                        return Err(Fault::Failed(format!("bwrap could not make the sandbox ({outside}){why}")));
                     }
                 }
             }

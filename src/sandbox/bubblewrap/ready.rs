@@ -89,6 +89,9 @@ impl Ready {
         let pipe = || pipe_with(PipeFlags::CLOEXEC).map_err(|error| failed(&error));
         let ((stdout, stdout_in), (stderr, stderr_in), (status, status_in)) = (pipe()?, pipe()?, pipe()?);
         let stdin = spec.stdin.as_deref().unwrap_or(Path::new("/dev/null"));
+        if spec.stdin.is_some() && !stdin.symlink_metadata().is_ok_and(|meta| meta.is_file()) {
+            return Err(failed(&format_args!("{} is not a file", stdin.display())));
+        }
         let stdin = File::open(stdin).map_err(|error| failed(&format_args!("{}: {error}", stdin.display())))?;
 
         let mut entry = Entry::new(user);

@@ -261,24 +261,17 @@ impl Cgroup {
 
 impl Meter for Cgroup {
     fn is_starved(&self) -> bool {
-        /// A program that fits, if only just, meets its limit now and then.
-        const AGAIN_AND_AGAIN: u64 = 1000;
-        let text = |file: &str| fs::read_to_string(self.memory_folder.join(file)).unwrap_or_default();
-        let stat = text("memory.stat");
-        let held = |names: &[&str]| names.iter().map(|name| field(&stat, name).unwrap_or(0)).sum::<u64>();
-        let (held, limit, refused) = match self.version {
-            Version::V1 => {
-                let refused = text("memory.failcnt").trim().parse().unwrap_or(0);
-                (held(&["total_rss", "total_shmem"]), text("memory.limit_in_bytes"), refused)
-            }
-            Version::V2 => {
-                let refused = field(&text("memory.events"), "max").unwrap_or(0);
-                (held(&["anon", "shmem"]), text("memory.max"), refused)
-            }
+        /// Pages of files that had to be read again, 200 MB of them: of the program itself, mostly.
+        const AGAIN_AND_AGAIN: u64 = 50_000;
+        let (limit, stat, held, again) = match self.version {
+            Version::V1 => ("memory.limit_in_bytes", "total_", ["rss", "shmem"], "workingset_refault_file"),
+            Version::V2 => ("memory.max", "", ["anon", "shmem"], "workingset_refault_file"),
         };
-        let limit = limit.trim().parse().unwrap_or(u64::MAX);
-        eprintln!("STARVED? held {held} limit {limit} refused {refused} {stat}");
-        held >= limit - limit / 16 && refused >= AGAIN_AND_AGAIN
+        let text = |file: &str| fs::read_to_string(self.memory_folder.join(file)).unwrap_or_default();
+        let limit = text(limit).trim().parse().unwrap_or(u64::MAX);
+        let counts = text("memory.stat");
+        let count = |name: &str| field(&counts, &format!("{stat}{name}")).unwrap_or(0);
+        held.map(count).iter().sum::<u64>() >= limit - limit / 16 && count(again) >= AGAIN_AND_AGAIN
     }
 
     async fn usage(&self) -> io::Result<Usage> {

@@ -110,7 +110,7 @@ pub(super) async fn patiently<T>(answer: impl Future<Output = Result<T, ApiError
 }
 
 /// An engine that answers, with an error, has failed once; one that does not answer is not there.
-pub(super) fn fault(error: &ApiError) -> Fault {
+fn fault(error: &ApiError) -> Fault {
     match error {
         ApiError::DockerResponseServerError { .. }
         | ApiError::DockerStreamError { .. }

@@ -8,7 +8,7 @@ mod engine;
 mod meter;
 mod wrapper;
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -24,7 +24,7 @@ use futures_util::{Stream, StreamExt};
 use tokio_util::sync::CancellationToken;
 
 use self::container::Setting;
-use self::engine::{PATIENCE, connect, fault, look, no_image, patiently};
+use self::engine::{PATIENCE, connect, look, no_image, patiently};
 use self::meter::ContainerMeter;
 use self::wrapper::Trailer;
 use super::capture::Kept;
@@ -45,7 +45,6 @@ pub(super) struct Docker {
     place: Place,
     uids: Uids,
     seccomp: String,
-    probes: AtomicU64,
     ready: Mutex<Option<Arc<Ready>>>,
 }
 
@@ -68,7 +67,6 @@ impl Docker {
             place: place.clone(),
             uids: Uids::of(place),
             seccomp: seccomp::profile(),
-            probes: AtomicU64::new(0),
             ready: Mutex::new(None),
         }
     }
@@ -111,7 +109,7 @@ impl Docker {
             .prefix("probe-")
             .tempdir_in(&self.place.work)
             .map_err(|error| unavailable(&error))?;
-        let spec = super::probe_spec(self.probes.fetch_add(1, Ordering::Relaxed), folder.path());
+        let spec = super::probe_spec(folder.path());
         match self.run_in(&ready, &spec, &CancellationToken::new()).await {
             Ok(report) if report.ended == Ended::Exited(0) => {
                 self.remember(Some(ready));
@@ -214,7 +212,7 @@ impl Docker {
             ended = ended.next() => match ended {
                 // A status other than 0 comes as an error of the client library's.
                 Some(Ok(_) | Err(ApiError::DockerContainerWaitError { .. })) => None,
-                Some(Err(error)) => return Err(fault(&error)),
+                Some(Err(error)) => return Err(Fault::Failed(format!("the engine went away while a container ran: {error}"))),
                 None => return Err(Fault::Failed("the engine does not say that the container has ended".into())),
             },
             () = over.cancelled() => Some(Ended::OutputLimit),
