@@ -16,7 +16,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 .DEFAULT_GOAL := help
 # The steps of `make test` share one build folder and one terminal.
 .NOTPARALLEL:
-.PHONY: help setup build demo test lint bench image clean ready test-evaluators test-rust
+.PHONY: help setup build demo test lint bench image clean ready test-evaluators test-rust test-deploy
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,7 +31,7 @@ demo: ## a competition in a fresh folder, judged before your eyes
 	@scripts/setup demo
 	@scripts/demo
 
-test: ready lint test-evaluators test-rust ## the whole gate: format, lints, dependencies, every test
+test: ready lint test-evaluators test-rust test-deploy ## the whole gate: format, lints, dependencies, every test
 	@printf '\n== everything that ran has passed ==\n'
 	@cat target/advisories-not-checked 2>/dev/null || true
 
@@ -39,7 +39,7 @@ lint: ## format, clippy, shellcheck and dependencies only
 	@printf '\n== cargo fmt ==\n'
 	@$(CARGO) fmt --check
 	@printf '\n== shellcheck ==\n'
-	@find scripts .ci -type f -exec awk 'FNR == 1 && /^#!.*sh/ { print FILENAME }' {} + | sort | xargs shellcheck --external-sources
+	@find scripts .ci deploy tests/deploy -type f -exec awk 'FNR == 1 && /^#!.*sh/ { print FILENAME }' {} + | sort | xargs shellcheck --external-sources
 	@printf '\n== cargo clippy ==\n'
 	@$(CARGO) clippy --all-targets --locked -- -D warnings
 	@printf '\n== cargo deny ==\n'
@@ -49,7 +49,7 @@ bench: ## measure judging on this machine
 	@scripts/setup demo
 	@scripts/bench
 
-image: ## build Podium's own Docker image (BASE=... to start from another image)
+image: build ## build Podium's own Docker image (BASE=... to start from another image)
 	docker build --tag $(IMAGE) $(if $(BASE),--build-arg BASE=$(BASE)) .
 
 clean: ## delete what was compiled
@@ -69,3 +69,8 @@ test-evaluators:
 test-rust:
 	@printf '\n== cargo test ==\n'
 	@$(CARGO) test --locked --no-fail-fast
+
+# The release, as it would be deployed: image, compose, systemd, web servers, backup.
+test-deploy: build
+	@printf '\n== deployment tests ==\n'
+	@PODIUM=target/release/podium tests/deploy/run

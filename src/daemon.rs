@@ -6,6 +6,7 @@ mod lock;
 pub mod state;
 mod work;
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::io;
 use std::path::PathBuf;
@@ -22,6 +23,7 @@ use crate::archive;
 use crate::core::config::Problem;
 use crate::core::history::History;
 use crate::core::machine::{Dirty, Disposal, Effect, Exit, Input, Machine, Mode};
+use crate::core::record::FileKey;
 use crate::core::rules::Rules;
 use crate::core::users::Users;
 use crate::core::view::Source;
@@ -85,6 +87,8 @@ struct Daemon {
     cancel: CancellationToken,
     rules: watch::Sender<Arc<Rules>>,
     dirty: Dirty,
+    /// Files that could not be removed from the inbox: every scan finds them again, and they are complained of once.
+    stuck: BTreeSet<FileKey>,
     published: Instant,
     state: State,
 }
@@ -124,6 +128,7 @@ pub async fn run(
         cancel: CancellationToken::new(),
         rules: rules_sender,
         dirty: Dirty::default(),
+        stuck: BTreeSet::new(),
         published: Instant::now() - PUBLISH_PAUSE,
         state: State::new(Utc::now()),
     };
@@ -252,7 +257,9 @@ impl Daemon {
                 if let Disposal::Refused(seq) = disposal {
                     tracing::info!(seq, file = ?arrival.found.name, "refused");
                 }
-                if let Err(error) = archive::dispose(&self.home, &arrival.found, disposal, max_size) {
+                if let Err(error) = archive::dispose(&self.home, &arrival.found, disposal, max_size)
+                    && self.stuck.insert(arrival.key())
+                {
                     tracing::warn!(file = ?arrival.found.name, %error, "a file that was dealt with could not be removed from the inbox");
                 }
             }

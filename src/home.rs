@@ -44,10 +44,13 @@ impl Home {
     }
 
     /// A short name that tells this home's cgroups and containers from those of other homes.
+    ///
+    /// `host` is where the engine's machine has it, if that is another path: two daemons in containers may both call their home by the same
+    /// path, and would take each other's runs for their own strays.
     #[must_use]
-    pub fn id(&self) -> String {
+    pub fn id(&self, host: Option<&Path>) -> String {
         use std::os::unix::ffi::OsStrExt;
-        Digest::of(self.root.as_os_str().as_bytes()).to_string()[..8].to_owned()
+        Digest::of(host.unwrap_or(&self.root).as_os_str().as_bytes()).to_string()[..8].to_owned()
     }
 
     /// config.toml

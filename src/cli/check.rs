@@ -16,6 +16,7 @@ use crate::core::view::{self, Source, Tails};
 use crate::files;
 use crate::home::Home;
 use crate::judge::evaluate::{self, Question};
+use crate::material::Store;
 use crate::sandbox::{self, Fault, Place, Sandbox};
 use crate::site::{Kind, Pages, RenderError};
 use crate::{journal, settings};
@@ -145,7 +146,7 @@ fn look_at_sandbox(home: &Home, rules: &Rules, arguments: &Arguments, findings: 
     let work = home.aside(std::process::id());
     files::private_folder(&work)?;
     let place = Place {
-        home_id: home.id(),
+        home_id: home.id(arguments.host_home.as_deref()),
         owner: Place::try_by(std::process::id()),
         work: work.clone(),
         host_home: arguments.host_home.clone().map(|host| (home.root().to_owned(), host)),
@@ -187,7 +188,11 @@ async fn ask_the_evaluator(
     let (output, folder) = (work.join("empty"), work.join("evaluator"));
     files::replace(&output, b"", 0o644).map_err(failed)?;
     files::private_folder(&folder).map_err(failed)?;
-    let question = Question { case, dir: &home.case(case), evaluator: &home.evaluator(), output: &output };
+    // On copies, as the daemon does.
+    files::private_folder(&home.cache()).map_err(failed)?;
+    let material = Store::default().now(home, &rules.config).map_err(failed)?;
+    let Some(copied) = material.cases.get(case) else { return Ok(Ok(())) };
+    let question = Question { case, dir: &copied.path, evaluator: &material.evaluator.path, output: &output };
     let evaluator = &rules.config.evaluator;
     let spec = evaluate::asking(question, evaluator, "check-eval".into(), folder.clone());
     let report = sandbox.run(&spec, &CancellationToken::new()).await?;

@@ -128,7 +128,7 @@ async fn judge_in(
     files::replace(&source, &bytes, 0o644)?;
 
     let place = Place {
-        home_id: home.id(),
+        home_id: home.id(arguments.host_home.as_deref()),
         owner: Place::try_by(std::process::id()),
         work: folder.to_owned(),
         host_home: arguments.host_home.clone().map(|host| (home.root().to_owned(), host)),

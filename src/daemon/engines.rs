@@ -26,7 +26,7 @@ pub(super) struct Engines {
 impl Engines {
     pub(super) fn new(home: &Home, host_home: Option<PathBuf>) -> Self {
         let place = Place {
-            home_id: home.id(),
+            home_id: home.id(host_home.as_deref()),
             owner: Place::DAEMON.into(),
             work: home.work(),
             host_home: host_home.map(|host| (home.root().to_owned(), host)),

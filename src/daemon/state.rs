@@ -33,11 +33,12 @@ pub(super) struct State {
     started_at: DateTime<Utc>,
     pub(super) problems: Vec<Problem>,
     publishing: Option<String>,
+    held: Option<String>,
 }
 
 impl State {
     pub(super) fn new(started_at: DateTime<Utc>) -> Self {
-        Self { started_at, problems: Vec::new(), publishing: None }
+        Self { started_at, problems: Vec::new(), publishing: None, held: None }
     }
 
     /// A page could not be written: said once in the log, and in the status until it can.
@@ -50,6 +51,13 @@ impl State {
     }
 
     pub(super) fn beat(&mut self, home: &Home, now: DateTime<Utc>, held: Option<&str>) {
+        if self.held.as_deref() != held {
+            match held {
+                Some(why) => tracing::error!("judging is held: {why}"),
+                None => tracing::info!("judging goes on"),
+            }
+            self.held = held.map(str::to_owned);
+        }
         let problems = self.problems.iter().map(ToString::to_string).chain(self.publishing.take()).collect();
         let written = Written {
             pid: std::process::id(),

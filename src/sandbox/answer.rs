@@ -1,7 +1,7 @@
 //! Takes an answer out of a folder in which a student's program did what it liked.
 //!
-//! Only to be called when nothing that could still change that folder is alive. It follows no link, waits for nobody, and reads no more
-//! than it may keep.
+//! Only to be called when nothing that could still change that folder is alive. It follows no link, waits for nobody,
+//! and reads no more than it may keep.
 
 use std::fs::File;
 use std::io::{self, Read};

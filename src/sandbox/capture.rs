@@ -1,7 +1,7 @@
 //! Takes a program's output into a file, up to a bound.
 //!
-//! It never holds more than a buffer of it in memory, and does not know whose output it is or what becomes of the program when the bound
-//! is passed: it says so.
+//! It never holds more than a buffer of it in memory, and does not know whose output it is or what becomes of the
+//! program when the bound is passed: it says so.
 
 use std::fs::{File, OpenOptions, Permissions};
 use std::io::{self, Write};
@@ -48,7 +48,8 @@ impl Kept {
 
     /// Reads to the end of the stream; cancels `over` at the first byte beyond the cap.
     ///
-    /// It goes on reading then: a stream that is closed early makes its writer complain, in another stream that is kept.
+    /// It goes on reading then: a stream that is closed early makes its writer complain, in another stream that is
+    /// kept.
     ///
     /// # Errors
     /// Of reading, or of writing the file.
@@ -67,7 +68,8 @@ impl Kept {
     }
 }
 
-/// A new file that the user of another sandbox can read: an answer is what an evaluator is given to read. The folder around it is closed.
+/// A new file that the user of another sandbox can read: an answer is what an evaluator is given to read. The folder
+/// around it is closed.
 pub(super) fn create(path: &Path) -> io::Result<File> {
     let file = OpenOptions::new().write(true).create_new(true).mode(0o644).open(path)?;
     // The umask of the daemon must not decide whether an evaluator can read it.

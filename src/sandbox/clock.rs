@@ -23,23 +23,29 @@ pub(super) trait Meter: Sync {
     /// What has been used up to now.
     fn usage(&self) -> impl Future<Output = io::Result<Usage>> + Send;
 
-    /// Whether the run gets nowhere for want of memory: it is full of what cannot be put elsewhere, and has asked for more again and
-    /// again. The kernel can take very long over the last pages of a program before it gives it up.
+    /// How long it may be until the next look.
+    fn longest_look(&self) -> Duration {
+        LONGEST_LOOK
+    }
+
+    /// Whether the run gets nowhere for want of memory: it is full of what cannot be put elsewhere, and has asked for
+    /// more again and again. The kernel can take very long over the last pages of a program before it gives it up.
     fn is_starved(&self) -> bool {
         false
     }
 }
 
-/// CPU time is looked at again when it could run out at the earliest, yet not more often than this: what a program can take beyond
-/// its limit is this much on each processor.
+/// CPU time is looked at again when it could run out at the earliest, yet not more often than this: what a program can
+/// take beyond its limit is this much on each processor.
 const SHORTEST_LOOK: Duration = Duration::from_millis(2);
-/// A child that was killed for want of memory ends a run that would otherwise go on without it, this much later at most.
-const LONGEST_LOOK: Duration = Duration::from_millis(100);
+/// A child that was killed for want of memory ends a run that would otherwise go on without it, this much later at
+/// most.
+pub(super) const LONGEST_LOOK: Duration = Duration::from_millis(100);
 
 /// Returns when a limit of the run that began at `start` has been reached, and says which.
 ///
-/// A meter that cannot be read is read again later: without it the wall clock still ends the run, and the caller reads it once more
-/// after the end.
+/// A meter that cannot be read is read again later: without it the wall clock still ends the run, and the caller reads
+/// it once more after the end.
 pub(super) async fn limit_reached(limits: &Limits, start: Instant, meter: &impl Meter) -> Ended {
     let at_once = std::thread::available_parallelism().map_or(1, |n| n.get() as u64).min(limits.processes.max(1));
     let at_once = u32::try_from(at_once).unwrap_or(u32::MAX);
@@ -47,8 +53,10 @@ pub(super) async fn limit_reached(limits: &Limits, start: Instant, meter: &impl 
     loop {
         let until_wall = limits.wall.saturating_sub(start.elapsed());
         let until_cpu = limits.cpu.saturating_sub(used) / at_once;
-        tokio::time::sleep(until_cpu.clamp(SHORTEST_LOOK, LONGEST_LOOK).min(until_wall)).await;
-        if let Ok(usage) = meter.usage().await {
+        tokio::time::sleep(until_cpu.clamp(SHORTEST_LOOK, meter.longest_look()).min(until_wall)).await;
+        // An engine that is asked may not answer, and the wall clock goes on.
+        let until_wall = limits.wall.saturating_sub(start.elapsed());
+        if let Ok(Ok(usage)) = tokio::time::timeout(until_wall, meter.usage()).await {
             used = usage.cpu;
             if let Some(ended) = spent(limits, usage) {
                 return ended;
@@ -76,8 +84,8 @@ pub(super) fn spent(limits: &Limits, usage: Usage) -> Option<Ended> {
 
 /// What a status says that follows the shells' rule: 128 and a signal's number for a main process that a signal ended.
 ///
-/// Both engines learn of the end only in this form. A program that chooses to `exit(139)` thus reads as one that crashed; shells that
-/// pass on a child's crash read as the crash that it was, which is the more useful of the two.
+/// Both engines learn of the end only in this form. A program that chooses to `exit(139)` thus reads as one that
+/// crashed; shells that pass on a child's crash read as the crash that it was, which is the more useful of the two.
 pub(super) fn ended_with(status: i32) -> Ended {
     const LAST_SIGNAL: i32 = 64;
     match status - 128 {

@@ -6,8 +6,8 @@
 //!
 //! Every engine keeps these promises, and `tests/sandbox_contract.rs` holds each of them to all of them:
 //!
-//! - the program starts in an empty [`SCRATCH`] folder, the only place (with `/tmp` and `/dev/shm`) that it can write to, all of them
-//!   bounded together by `limits.scratch`;
+//! - the program starts in an empty [`SCRATCH`] folder, the only place (with `/tmp` and `/dev/shm`) that it can write
+//!   to, all of them bounded together by `limits.scratch` (Docker has to divide it: three quarters, and an eighth each);
 //! - it sees the mounts of its [`RunSpec`] read-only, its image read-only, and nothing else of the machine; no network;
 //! - its environment is `PATH`, `HOME` and `LANG`, nothing else;
 //! - when [`Sandbox::run`] returns, in whichever way, no process, container, cgroup or mount of the run is left;
@@ -45,9 +45,10 @@ pub const ANSWER_FILE: &str = "output.json";
 
 /// A host file or folder that the program may read, and where it sees it.
 ///
-/// The folders above it may be closed to everybody; it must itself be readable by others (`o+r`, a folder and what is in it `o+rX`), for
-/// the program's user owns nothing. And its path is no secret: the kernel shows it inside, in `/proc/self/mountinfo`. What a program must
-/// not learn, such as the name of its case, must not be in it: such a file is shown from a copy, or a hard link, with a plain name.
+/// The folders above it may be closed to everybody; it must itself be readable by others (`o+r`, a folder and what is
+/// in it `o+rX`), for the program's user owns nothing. And its path is no secret: the kernel shows it inside, in
+/// `/proc/self/mountinfo`. What a program must not learn, such as the name of its case, must not be in it: such a file
+/// is shown from a copy, or a hard link, with a plain name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mount {
     /// Absolute path on the host. A file or a folder, never a link.
@@ -59,7 +60,8 @@ pub struct Mount {
 /// What to run, and within which bounds.
 #[derive(Debug, Clone)]
 pub struct RunSpec {
-    /// Unique among the runs of this process, `[a-z0-9-]+`: names the cgroup or the container, so that a stray can be traced.
+    /// Unique among the runs of this process, `[a-z0-9-]+`: names the cgroup or the container, so that a stray can be
+    /// traced.
     pub label: String,
     /// The program and its arguments; paths as seen inside. A bare program name is looked up in `PATH` inside.
     pub command: Vec<String>,
@@ -71,8 +73,8 @@ pub struct RunSpec {
     pub answer_file: bool,
     /// What it may spend.
     pub limits: Limits,
-    /// An existing empty host folder of the caller's, into which the engine writes the files `stdout`, `stderr` and, if wanted and
-    /// fit to be taken, `answer`: each at most `limits.output` bytes long.
+    /// An existing empty host folder of the caller's, into which the engine writes the files `stdout`, `stderr` and, if
+    /// wanted and fit to be taken, `answer`: each at most `limits.output` bytes long.
     pub folder: PathBuf,
 }
 
@@ -81,14 +83,15 @@ pub struct RunSpec {
 pub enum Ended {
     /// By itself, with this exit status (0 ..= 255).
     Exited(i32),
-    /// By this signal, which no limit of ours sent. Both engines learn of it as shells do, as a status of 128 and the signal's number: a
-    /// program that chooses `exit(139)` reads as one that crashed.
+    /// By this signal, which no limit of ours sent. Both engines learn of it as shells do, as a status of 128 and the
+    /// signal's number: a program that chooses `exit(139)` reads as one that crashed.
     Signalled(i32),
     /// The CPU time of all its processes together reached `limits.cpu`.
     CpuLimit,
     /// `limits.wall` passed.
     WallLimit,
-    /// The kernel ended a process of the run for want of memory below `limits.memory`, or was about to without getting there.
+    /// The kernel ended a process of the run for want of memory below `limits.memory`, or was about to without getting
+    /// there.
     MemoryLimit,
     /// It wrote more than `limits.output` bytes to standard output, or to standard error.
     OutputLimit,
@@ -112,7 +115,8 @@ pub enum AnswerFile {
 pub struct RunReport {
     /// How it ended.
     pub ended: Ended,
-    /// CPU time of all processes of the run, user and system.
+    /// CPU time of all processes of the run, user and system. What the engine needs to start it is in it: a few
+    /// milliseconds, with Docker some twenty.
     pub cpu: Duration,
     /// Monotonic time from the start of the program to the end of its main process.
     pub wall: Duration,
@@ -138,7 +142,8 @@ pub struct Identity {
 /// Why a run has no report. Never the program's fault.
 #[derive(Debug, thiserror::Error)]
 pub enum Fault {
-    /// The engine cannot give what is asked of it, now: nothing runs until it can. The text says what is missing and what to do.
+    /// The engine cannot give what is asked of it, now: nothing runs until it can. The text says what is missing and
+    /// what to do.
     #[error("{0}")]
     Unavailable(String),
     /// This one run went wrong; another try may succeed.
@@ -154,7 +159,8 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// A sandbox engine.
 pub trait Sandbox: Send + Sync {
-    /// Whether everything that is asked of the engine can be had, by trying it; cheap enough to be called every few seconds.
+    /// Whether everything that is asked of the engine can be had, by trying it; cheap enough to be called every few
+    /// seconds.
     ///
     /// # Errors
     /// [`Fault::Unavailable`] with what is missing and what to do.
@@ -166,8 +172,8 @@ pub trait Sandbox: Send + Sync {
     /// [`Fault`]: the engine's trouble, never the program's.
     fn run<'a>(&'a self, spec: &'a RunSpec, cancel: &'a CancellationToken) -> BoxFuture<'a, Result<RunReport, Fault>>;
 
-    /// Removes what an earlier life of this home's daemon left behind, and says how many things that were. What runs now would be removed
-    /// with it: to be called before the first run.
+    /// Removes what an earlier life of this home's daemon left behind, and says how many things that were. What runs
+    /// now would be removed with it: to be called before the first run.
     ///
     /// # Errors
     /// [`Fault`] when something could not be removed.
@@ -176,8 +182,8 @@ pub trait Sandbox: Send + Sync {
 
 /// The engine that the settings name, for the runs of one home.
 ///
-/// Nothing is touched yet: whether the engine can work is for [`Sandbox::probe`] to say, now and again, so that a daemon that starts
-/// before its engine goes on by itself when the engine is there.
+/// Nothing is touched yet: whether the engine can work is for [`Sandbox::probe`] to say, now and again, so that a
+/// daemon that starts before its engine goes on by itself when the engine is there.
 #[must_use]
 pub fn open(settings: &SandboxSettings, place: &Place) -> Arc<dyn Sandbox> {
     match settings.engine {
@@ -186,7 +192,8 @@ pub fn open(settings: &SandboxSettings, place: &Place) -> Arc<dyn Sandbox> {
     }
 }
 
-/// How many files and folders `bytes` of scratch may be divided into. Each costs memory, too, and deleting them takes time.
+/// How many files and folders `bytes` of scratch may be divided into. Each costs memory, too, and deleting them takes
+/// time.
 fn inodes(bytes: u64) -> u64 {
     (bytes >> 12).clamp(1 << 10, 1 << 16)
 }

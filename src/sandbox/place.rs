@@ -12,14 +12,16 @@ pub struct Place {
     pub home_id: String,
     /// Who runs: [`DAEMON`](Self::DAEMON), or [`try_by`](Self::try_by).
     pub owner: String,
-    /// A folder of the home's that is ours alone (mode 0700); every path of a [`RunSpec`](super::RunSpec) may lie below it.
+    /// A folder of the home's that is ours alone (mode 0700); every path of a [`RunSpec`](super::RunSpec) may lie below
+    /// it.
     pub work: PathBuf,
-    /// For an engine that resolves paths on another machine's or container's file system: a path's beginning here, and what stands
-    /// in its place there. `None`: paths mean the same on both sides.
+    /// For an engine that resolves paths on another machine's or container's file system: a path's beginning here, and
+    /// what stands in its place there. `None`: paths mean the same on both sides.
     pub host_home: Option<(PathBuf, PathBuf)>,
 }
 
-/// Uids of sandboxes start here, above what systemd gives to containers and below 2^31 (see systemd's `UIDS-GIDS`): they own nothing.
+/// Uids of sandboxes start here, above what systemd gives to containers and below 2^31 (see systemd's `UIDS-GIDS`):
+/// they own nothing.
 const FIRST_UID: u32 = 2_000_000_000;
 /// Each home and owner has a block of this many of them: that many runs of it can be told apart.
 const UIDS_IN_A_BLOCK: u32 = 1 << 10;
@@ -42,7 +44,8 @@ impl Place {
 
     /// Whether traces of that name are nobody's any more, provided that they are none of our own that still run.
     ///
-    /// Only the daemon takes up what an earlier daemon left: another process cannot know whether the daemon is still there.
+    /// Only the daemon takes up what an earlier daemon left: another process cannot know whether the daemon is still
+    /// there.
     pub(super) fn is_stray(&self, name: &str) -> bool {
         if let Some(rest) = name.strip_prefix("try-") {
             let pid = rest.split('-').next().unwrap_or_default();
@@ -62,8 +65,8 @@ impl Place {
     }
 }
 
-/// The uids that this process's sandboxes run under, one for each concurrent run: what the kernel counts by user (pipe memory, watches,
-/// queues) is then not shared between two runs.
+/// The uids that this process's sandboxes run under, one for each concurrent run: what the kernel counts by user (pipe
+/// memory, watches, queues) is then not shared between two runs.
 #[derive(Debug, Clone)]
 pub(super) struct Uids {
     first: u32,
@@ -99,6 +102,13 @@ impl Uids {
         }
         let offset = u32::try_from(slot).unwrap_or(u32::MAX) % UIDS_IN_A_BLOCK;
         Uid { number: self.first + offset, slot, taken: Arc::clone(&self.taken) }
+    }
+}
+
+impl Uid {
+    /// Which of this process's concurrent runs it is: the lowest number that is free.
+    pub(super) fn slot(&self) -> u32 {
+        u32::try_from(self.slot).unwrap_or(u32::MAX) % UIDS_IN_A_BLOCK
     }
 }
 

@@ -1,10 +1,10 @@
 //! The system calls that a student's program may use: one list, as bubblewrap takes it and as Docker takes it.
 //!
-//! What is not on it does not exist in a sandbox, as on an older kernel: libraries know how to do without. Left out is what reaches
-//! beyond the sandbox (other namespaces, the host's clock, keys that belong to a user and not to a run, foreign memory, handles around
-//! the tree of files), what is a common way to break a kernel (bpf, io_uring, userfaultfd, perf, exotic sockets), what makes the whole
-//! machine wait (sync) or counts for the whole machine (kernel-side asynchronous I/O), and what is younger than this list. It knows
-//! nothing of engines.
+//! What is not on it does not exist in a sandbox, as on an older kernel: libraries know how to do without. Left out is
+//! what reaches beyond the sandbox (other namespaces, the host's clock, keys that belong to a user and not to a run,
+//! foreign memory, handles around the tree of files), what is a common way to break a kernel (bpf, io_uring,
+//! userfaultfd, perf, exotic sockets), what makes the whole machine wait (sync) or counts for the whole machine
+//! (kernel-side asynchronous I/O), and what is younger than this list. It knows nothing of engines.
 
 use serde_json::{Value, json};
 
@@ -15,7 +15,8 @@ macro_rules! calls {
     ($($call:ident)*) => { &[$((stringify!($call), libc::$call)),*] };
 }
 
-/// Allowed whatever their arguments. Those without a namespace, a right or a file of somebody else's to act on fail by themselves.
+/// Allowed whatever their arguments. Those without a namespace, a right or a file of somebody else's to act on fail by
+/// themselves.
 #[rustfmt::skip]
 const ALLOWED: &[(&str, libc::c_long)] = calls! {
     SYS_accept SYS_accept4 SYS_bind SYS_brk SYS_capget SYS_capset SYS_chdir SYS_clock_getres SYS_clock_gettime SYS_clock_nanosleep
@@ -71,15 +72,17 @@ enum Condition {
 
 /// Allowed with some arguments only: any of the lists of conditions must hold as a whole.
 fn conditional() -> Vec<(&'static str, libc::c_long, Vec<Vec<Condition>>)> {
-    // Local and internet sockets, the latter for programs that talk to themselves over the loopback, with the protocols that those need.
-    // Every other family or protocol makes the kernel load a module, or reaches outside (AF_VSOCK: the hypervisor).
+    // Local and internet sockets, the latter for programs that talk to themselves over the loopback, with the protocols
+    // that those need. Every other family or protocol makes the kernel load a module, or reaches outside (AF_VSOCK: the
+    // hypervisor).
     let families = [libc::AF_UNIX, libc::AF_INET, libc::AF_INET6];
     let protocols = [0, libc::AF_UNIX, libc::IPPROTO_TCP, libc::IPPROTO_UDP];
     let sockets: Vec<Vec<Condition>> = families
         .iter()
         .flat_map(|family| protocols.map(|protocol| vec![Is(0, family.unsigned_abs()), Is(2, protocol.unsigned_abs())]))
         .collect();
-    // No new namespaces. `clone3` keeps its flags in memory, where no filter can look: it is not on the list, and libraries then use this.
+    // No new namespaces. `clone3` keeps its flags in memory, where no filter can look: it is not on the list, and
+    // libraries then use this.
     let namespaces = [
         libc::CLONE_NEWNS,
         libc::CLONE_NEWCGROUP,
@@ -133,10 +136,12 @@ const NUMBER: u32 = 0; // offsets into `struct seccomp_data`
 const ARCHITECTURE: u32 = 4;
 const ARGUMENTS: u32 = 16;
 
-/// The list as a program for the kernel, as `bwrap --seccomp` reads it. A call of another architecture's interface ends the process.
+/// The list as a program for the kernel, as `bwrap --seccomp` reads it. A call of another architecture's interface ends
+/// the process.
 ///
-/// The kernel runs it, for every number that there is, each time that it is installed, which is twice in a run: a program that searches
-/// takes a tenth of the millisecond and more that one takes which goes through the list from its beginning.
+/// The kernel runs it, for every number that there is, each time that it is installed, which is twice in a run: a
+/// program that searches takes a tenth of the millisecond and more that one takes which goes through the list from its
+/// beginning.
 ///
 /// # Errors
 /// This processor is not supported.

@@ -8,6 +8,7 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags, ResolveFlags};
+use rustix::io::Errno;
 use sha2::{Digest, Sha256};
 
 use super::super::ENVIRONMENT;
@@ -34,8 +35,8 @@ pub(super) struct Entry {
 
 /// Of the host: where its programs are. Nothing of what is the machine's own.
 const OF_THE_HOST: [&str; 7] = ["bin", "lib", "lib32", "lib64", "libx32", "sbin", "usr"];
-/// Of the host's `/etc`: what its programs need to start, and no more, for each costs every run a tenth of a millisecond. By beginning, so
-/// that `java` stands for `java-17-openjdk`.
+/// Of the host's `/etc`: what its programs need to start, and no more, for each costs every run a tenth of a
+/// millisecond. By beginning, so that `java` stands for `java-17-openjdk`.
 const OF_THE_HOSTS_ETC: [&str; 5] = ["R", "alternatives", "java", "ld.so.cache", "localtime"];
 /// Of an unpacked folder: everything but what the sandbox makes itself.
 const NOT_OF_A_FOLDER: [&str; 7] = ["dev", "mnt", "proc", "run", "scratch", "sys", "tmp"];
@@ -75,8 +76,15 @@ impl Image {
     /// Whether `program` is there to be run, looked up as in the sandbox.
     pub(super) fn has(&self, program: &str) -> bool {
         let is_there = |path: &str| {
-            rustix::fs::openat2(&self.root, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), ResolveFlags::IN_ROOT)
-                .is_ok()
+            let found = rustix::fs::openat2(
+                &self.root,
+                path,
+                OFlags::PATH | OFlags::CLOEXEC,
+                Mode::empty(),
+                ResolveFlags::IN_ROOT,
+            );
+            // Where the kernel, or a filter of the service's, knows no openat2, the start itself will tell.
+            !matches!(found, Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::ACCESS))
         };
         if program.contains('/') {
             return is_there(program);

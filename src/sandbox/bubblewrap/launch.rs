@@ -1,25 +1,29 @@
-//! Starts `bwrap`, and stands between root and the sandbox: what happens after the fork and before the program is bwrap's.
+//! Starts `bwrap`, and stands between root and the sandbox: what happens after the fork and before the program is
+//! bwrap's.
 //!
 //! It knows descriptors, mounts and a uid, and nothing of what they are for.
 
 use std::ffi::CString;
+use std::fs::File;
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus};
 use std::sync::mpsc;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{CWD, Gid, Mode, OFlags, Uid};
 use rustix::io::{Errno, FdFlags};
-use rustix::mount::{MountPropagationFlags, MoveMountFlags, mount_change, move_mount};
+use rustix::mount::{MountFlags, MountPropagationFlags, MoveMountFlags, mount, mount_change, move_mount};
+use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, setrlimit};
-use rustix::thread::UnshareFlags;
+use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space};
 use tokio::sync::oneshot;
 
 use super::super::pidfd;
 
-/// What a process does, as root, before it becomes an unprivileged `bwrap`. It owns what it uses: the descriptors cannot be closed, and
-/// their numbers given to something else, before the process is started.
+/// What a process does, as root, before it becomes an unprivileged `bwrap`. It owns what it uses: the descriptors
+/// cannot be closed, and their numbers given to something else, before the process is started.
 #[derive(Debug)]
 pub(super) struct Entry {
     /// Control groups to join, by writing `0`.
@@ -30,19 +34,28 @@ pub(super) struct Entry {
     pub(super) given: Vec<OwnedFd>,
     /// The uid and gid to become.
     pub(super) user: u32,
+    daemon: Daemon,
     descriptors: Rlimit,
+}
+
+/// A pipe that says whether the daemon is alive: it ends when the daemon does.
+#[derive(Debug)]
+struct Daemon {
+    ours: OwnedFd,
+    /// The number of the other end, in the daemon and in a process that it has just forked.
+    theirs: RawFd,
 }
 
 /// Descriptors that a program may have open.
 const DESCRIPTORS: u64 = 1024;
 
 impl Entry {
-    pub(super) fn new(user: u32) -> Self {
+    fn new(user: u32, daemon: Daemon) -> Self {
         let had = getrlimit(Resource::Nofile);
         // A hard limit may only ever be lowered.
         let lower = |limit: Option<u64>| Some(limit.map_or(DESCRIPTORS, |limit| limit.min(DESCRIPTORS)));
         let descriptors = Rlimit { current: lower(had.current), maximum: lower(had.maximum) };
-        Self { entrances: Vec::new(), mounts: Vec::new(), given: Vec::new(), user, descriptors }
+        Self { entrances: Vec::new(), mounts: Vec::new(), given: Vec::new(), user, daemon, descriptors }
     }
 
     /// Runs between fork and exec: system calls only, on what was made before; no memory is allocated, no lock taken.
@@ -54,6 +67,8 @@ impl Entry {
                 io::Error::from(error)
             })
         };
+        // bwrap asks for the same, but later: a daemon that is killed now must not leave it behind.
+        step("cannot tie itself to the daemon", rustix::process::set_parent_process_death_signal(Some(Signal::KILL)))?;
         step(
             "cannot enter the control group",
             self.entrances.iter().try_for_each(|entrance| rustix::io::write(entrance, b"0").map(drop)),
@@ -61,6 +76,7 @@ impl Entry {
         step("cannot offer itself to the kernel's out-of-memory killer", oom_first())?;
         step("cannot bound its resources", self.bound())?;
         step("cannot leave the host's mounts", leave_the_hosts_mounts())?;
+        step("cannot see its processes", mount_processes())?;
         for (mount, at) in &self.mounts {
             step(
                 "cannot attach its files",
@@ -70,9 +86,20 @@ impl Entry {
         rustix::process::umask(Mode::from_raw_mode(0o022));
         step("cannot close what it must not inherit", self.close_on_exec())?;
         step("cannot become its user", self.become_user())?;
-        // bwrap asks for the same; until it does, a daemon that is killed must not leave it behind. Asked after the change of user,
-        // which forgets it.
-        step("cannot tie itself to the daemon", rustix::process::set_parent_process_death_signal(Some(Signal::KILL)))
+        // The change of user has undone it.
+        step("cannot tie itself to the daemon", rustix::process::set_parent_process_death_signal(Some(Signal::KILL)))?;
+        // Asking came too late if the daemon had gone by then.
+        let orphaned = || if self.is_orphaned() { Err(Errno::SRCH) } else { Ok(()) };
+        step("the daemon is gone", orphaned())
+    }
+
+    /// Whether nobody holds the other end of the daemon's pipe any more.
+    fn is_orphaned(&self) -> bool {
+        // SAFETY: this process's own copy of that end, which it does not use, nor anything that it becomes.
+        let _ = unsafe { libc::close(self.daemon.theirs) };
+        let mut ours = [PollFd::new(&self.daemon.ours, PollFlags::IN)];
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        poll(&mut ours, Some(&now)).is_ok_and(|n| n > 0)
     }
 
     fn bound(&self) -> rustix::io::Result<()> {
@@ -82,7 +109,8 @@ impl Entry {
         setrlimit(Resource::Nofile, self.descriptors)
     }
 
-    /// Everything but the standard three and what is given is closed when `bwrap` starts, whoever opened it without saying so.
+    /// Everything but the standard three and what is given is closed when `bwrap` starts, whoever opened it without
+    /// saying so.
     fn close_on_exec(&self) -> rustix::io::Result<()> {
         const FIRST: libc::c_uint = 3;
         // SAFETY: the call takes three numbers and changes flags of this process's own descriptors.
@@ -108,21 +136,35 @@ fn oom_first() -> rustix::io::Result<()> {
 }
 
 fn leave_the_hosts_mounts() -> rustix::io::Result<()> {
-    // SAFETY: a new mount namespace changes what paths mean to this process alone, which has one thread and no open folder that it uses.
+    // SAFETY: a new mount namespace changes what paths mean to this process alone, which has one thread and no open
+    // folder that it uses.
     unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNS) }?;
     mount_change(c"/", MountPropagationFlags::REC | MountPropagationFlags::PRIVATE)
 }
 
+/// The processes of the namespace that this one is the first of; `bwrap` looks up its own by number.
+fn mount_processes() -> rustix::io::Result<()> {
+    let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+    mount(c"proc", c"/proc", c"proc", flags, c"")
+}
+
 /// A thread that does nothing but start processes.
 ///
-/// A process that asked to die with its parent dies with the thread that forked it. Threads of an async runtime come and go; this one
-/// stays as long as the engine.
+/// A process that asked to die with its parent dies with the thread that forked it. Threads of an async runtime come
+/// and go; this one stays as long as the engine.
+///
+/// Each process that it starts is the first of a pid namespace, and the kernel ends all others with the first. `bwrap`
+/// promises the same of what it starts, but keeps it only from the moment on that its sandbox stands: killed while it
+/// builds, it leaves a process behind that waits for ever, or a program without anybody to bound it.
 #[derive(Debug)]
 pub(super) struct Launcher {
     jobs: mpsc::SyncSender<Job>,
+    /// The two ends of [`Daemon`]'s pipe.
+    alive: (OwnedFd, OwnedFd),
 }
 
-/// Starts that can wait for their turn, each of a millisecond. One more than that fails, and its run is tried again later.
+/// Starts that can wait for their turn, each of a millisecond. One more than that fails, and its run is tried again
+/// later.
 const WAITING: usize = 1024;
 
 struct Job {
@@ -133,9 +175,10 @@ struct Job {
 impl Launcher {
     pub(super) fn new() -> io::Result<Self> {
         let (jobs, queue) = mpsc::sync_channel::<Job>(WAITING);
+        let own = File::open("/proc/self/ns/pid")?;
         std::thread::Builder::new().name("launcher".into()).spawn(move || {
             for Job { mut command, started } in queue {
-                let child = command.spawn();
+                let child = next_is_first(&own).and_then(|()| command.spawn());
                 // The ends of the pipes that the process now has are not to stay open here as well.
                 drop(command);
                 if let Err(Ok(mut unwanted)) = started.send(child) {
@@ -144,7 +187,16 @@ impl Launcher {
                 }
             }
         })?;
-        Ok(Self { jobs })
+        Ok(Self { jobs, alive: pipe_with(PipeFlags::CLOEXEC)? })
+    }
+
+    /// An entry to be filled, for a process that becomes `user`.
+    ///
+    /// # Errors
+    /// Too many descriptors are open.
+    pub(super) fn entry(&self, user: u32) -> io::Result<Entry> {
+        let daemon = Daemon { ours: self.alive.0.try_clone()?, theirs: self.alive.1.as_raw_fd() };
+        Ok(Entry::new(user, daemon))
     }
 
     /// Starts the command by way of the entry.
@@ -160,6 +212,14 @@ impl Launcher {
         let child = Process { child: child.await.map_err(|_| gone())??, reaped: None };
         Ok(child)
     }
+}
+
+/// Lets the next process that this thread starts be the first of a pid namespace.
+fn next_is_first(own: &File) -> io::Result<()> {
+    // A thread that has said so once has to take it back before it can say so again.
+    move_into_link_name_space(own.as_fd(), Some(LinkNameSpaceType::ProcessID))?;
+    // SAFETY: it changes what this thread's children are in, and nothing about this process.
+    Ok(unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWPID) }?)
 }
 
 /// A process that was started, and that ends with this value.

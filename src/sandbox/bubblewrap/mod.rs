@@ -1,8 +1,10 @@
-//! The engine that needs nothing but Linux: namespaces by `bwrap`, a filter of system calls, a control group and a uid of its own.
+//! The engine that needs nothing but Linux: namespaces by `bwrap`, a filter of system calls, a control group and a uid
+//! of its own.
 //!
-//! What is whose: this process is root and prepares the run's files, control group and user; `bwrap` is started as that user, with no
-//! right on the host, and builds the sandbox in namespaces of its own; the program starts inside. Nothing of a run has a name on the
-//! host but its control group and the folder that the caller gave, so there is little to clean up, and nothing after a crash.
+//! What is whose: this process is root and prepares the run's files, control group and user; `bwrap` is started as that
+//! user, with no right on the host, and builds the sandbox in namespaces of its own; the program starts inside. Nothing
+//! of a run has a name on the host but its control group and the folder that the caller gave, so there is little to
+//! clean up, and nothing after a crash.
 
 mod image;
 mod launch;
@@ -18,6 +20,7 @@ use std::time::Instant;
 
 use tokio::net::unix::pipe::Receiver;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use self::image::Image;
 use self::launch::Process;
@@ -50,13 +53,10 @@ impl Bubblewrap {
     fn ready(&self) -> Result<Arc<Ready>, Fault> {
         let mut ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
         match &*ready {
-            Some(ready) if ready.layout.is_there() => Ok(Arc::clone(ready)),
-            _ => {
-                // The old one first: as it goes it removes folders that the new one makes.
-                *ready = None;
-                Ok(Arc::clone(
-                    ready.insert(Arc::new(Ready::new(&self.image, &self.place).map_err(Fault::Unavailable)?)),
-                ))
+            Some(ready) => Ok(Arc::clone(ready)),
+            None => {
+                let new = Ready::new(&self.image, &self.place).map_err(Fault::Unavailable)?;
+                Ok(Arc::clone(ready.insert(Arc::new(new))))
             }
         }
     }
@@ -186,18 +186,22 @@ impl Running {
         let keep = |name: &str, stream: Receiver| -> Result<_, Fault> {
             let kept = Kept::create(&spec.folder.join(name), spec.limits.output)
                 .map_err(|error| failed("cannot keep the output", &error))?;
-            Ok(tokio::spawn(kept.drain(stream, over.clone())))
+            Ok(AbortOnDropHandle::new(tokio::spawn(kept.drain(stream, over.clone()))))
         };
         let (stdout, stderr) = (keep("stdout", self.stdout)?, keep("stderr", self.stderr)?);
         let stopped = tokio::select! {
             biased;
             () = cancel.cancelled() => Err(Fault::Cancelled),
-            status = self.process.ended() => status.map(|_| None).map_err(|error| failed("cannot wait for the run", &error)),
+            status = self.process.ended() => match status {
+                Ok(_) => Ok(None),
+                Err(error) => Err(failed("cannot wait for the run", &error)),
+            },
             () = over.cancelled() => Ok(Some(Ended::OutputLimit)),
             limit = clock::limit_reached(&spec.limits, self.start, group) => Ok(Some(limit)),
         };
         let wall = self.start.elapsed();
-        // Its death is that of process 1 inside, and that is the death of every process of the namespace. The group makes sure.
+        // Its death is that of process 1 inside, and that is the death of every process of the namespace. The group
+        // makes sure.
         self.process.kill();
         let waited = if matches!(stopped, Ok(None)) { group.wait_until_empty().await } else { group.kill().await };
         let stopped = stopped?;
@@ -210,7 +214,7 @@ impl Running {
         };
         let (stdout, stderr) = (kept(stdout.await)?, kept(stderr.await)?);
         let usage = group.usage().await.map_err(|error| failed("cannot read what the run has used", &error))?;
-        let peak_memory = group.peak_memory().map_err(|error| failed("cannot read what the run has used", &error))?;
+        let peak_memory = group.peak_memory();
 
         let limit = stopped
             .or_else(|| clock::spent(&spec.limits, usage))
@@ -243,8 +247,8 @@ impl Running {
     }
 }
 
-/// What `bwrap` says that the program's status was. It says nothing unless it has started the program, and the program cannot reach the
-/// descriptor on which it says it.
+/// What `bwrap` says that the program's status was. It says nothing unless it has started the program, and the program
+/// cannot reach the descriptor on which it says it.
 fn exit_code(mut status: File) -> std::io::Result<Option<i32>> {
     let mut text = String::new();
     status.read_to_string(&mut text)?;

@@ -1,4 +1,5 @@
-//! Everything that a run of this engine wants and that does not change from run to run, and how a run is started with it.
+//! Everything that a run of this engine wants and that does not change from run to run, and how a run is started with
+//! it.
 
 use std::ffi::CString;
 use std::fs::File;
@@ -68,7 +69,7 @@ impl Ready {
         let filter =
             in_memory(&seccomp::program()?).map_err(|error| format!("cannot hold the system call filter: {error}"))?;
         let launcher = Launcher::new().map_err(|error| format!("cannot start a thread: {error}"))?;
-        Ok(Self { bwrap, version, image, filter, launcher, layout: Layout::open(&place.home_id)? })
+        Ok(Self { bwrap, version, image, filter, launcher, layout: Layout::open(place)? })
     }
 
     /// Starts the run's program in its sandbox.
@@ -94,7 +95,7 @@ impl Ready {
         }
         let stdin = File::open(stdin).map_err(|error| failed(&format_args!("{}: {error}", stdin.display())))?;
 
-        let mut entry = Entry::new(user);
+        let mut entry = self.launcher.entry(user).map_err(|error| failed(&error))?;
         // Opened anew: who reads it moves the place where it is read, and another run reads it at the same time.
         let filter =
             File::open(format!("/proc/self/fd/{}", self.filter.as_raw_fd())).map_err(|error| failed(&error))?;

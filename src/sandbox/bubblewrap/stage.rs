@@ -1,7 +1,7 @@
 //! The files of one run, made ready by root and attached where only the run sees them.
 //!
-//! Everything is a detached mount: no name of it ever appears in the host's tree of files, so nothing has to be unmounted, and a daemon
-//! that is killed leaves no mount behind. It knows paths and bounds, not programs.
+//! Everything is a detached mount: no name of it ever appears in the host's tree of files, so nothing has to be
+//! unmounted, and a daemon that is killed leaves no mount behind. It knows paths and bounds, not programs.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -17,8 +17,8 @@ use rustix::mount::{
 
 use super::super::{Fault, Mount};
 
-/// Where the stage is attached in the run's own mount namespace: the first of these that is a folder. It covers what is there, which is
-/// why it is none of the folders that a sandbox shows.
+/// Where the stage is attached in the run's own mount namespace: the first of these that is a folder. It covers what is
+/// there, which is why it is none of the folders that a sandbox shows.
 const PLACES: [&str; 5] = ["/mnt", "/srv", "/media", "/opt", "/run"];
 /// The writable folders of a run, by their name on the stage.
 pub(super) const SCRATCH: &str = "scratch";
@@ -37,10 +37,12 @@ pub(super) struct Stage {
 }
 
 impl Stage {
-    /// A stage with writable folders that `user` owns and that hold `bytes` together, and with the files of `shown` each under a name.
+    /// A stage with writable folders that `user` owns and that hold `bytes` together, and with the files of `shown`
+    /// each under a name.
     ///
     /// # Errors
-    /// [`Fault::Unavailable`] if the kernel or our rights do not suffice, [`Fault::Failed`] if something to be shown cannot be.
+    /// [`Fault::Unavailable`] if the kernel or our rights do not suffice, [`Fault::Failed`] if something to be shown
+    /// cannot be.
     pub(super) fn new(bytes: u64, user: u32, shown: &[(&Path, String)]) -> Result<Self, Fault> {
         let place =
             PLACES.into_iter().find(|place| Path::new(place).symlink_metadata().is_ok_and(|meta| meta.is_dir()));

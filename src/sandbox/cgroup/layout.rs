@@ -6,6 +6,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::super::place::Place;
+
 /// Which of the kernel's two interfaces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::sandbox) enum Version {
@@ -22,6 +24,8 @@ pub(in crate::sandbox) struct Layout {
     parents: Vec<PathBuf>,
     /// The first of them as a path within its hierarchy.
     within: String,
+    /// There is no other process of the home that lives longer.
+    is_the_last: bool,
     /// Indices into `parents`: which hierarchy counts memory, …
     pub(super) memory: usize,
     pub(super) pids: usize,
@@ -37,15 +41,19 @@ struct Mounted {
 }
 
 const FOLDER: &str = "podium";
-/// Where a delegated group's own processes go: version 2 wants none beside the groups that it divides its controllers among.
+/// Where a delegated group's own processes go: version 2 wants none beside the groups that it divides its controllers
+/// among.
 const OWN_LEAF: &str = "podium-daemon";
 
 impl Layout {
-    /// Finds the place for this home's groups and makes it.
+    /// Finds the place for this home's groups and makes it. The daemon, which outlives whoever runs beside it, leaves less
+    /// behind.
     ///
     /// # Errors
     /// What is missing, and what an operator can do about it.
-    pub(in crate::sandbox) fn open(home_id: &str) -> Result<Self, String> {
+    pub(in crate::sandbox) fn open(place: &Place) -> Result<Self, String> {
+        let home_id = &place.home_id;
+        let is_the_last = place.owner == Place::DAEMON;
         let mounts = fs::read_to_string("/proc/self/mountinfo")
             .map_err(|error| format!("cannot read /proc/self/mountinfo: {error}"))?;
         let mounts: Vec<Mounted> = mounts.lines().filter_map(parse).collect();
@@ -67,25 +75,44 @@ impl Layout {
             };
             let (pids, memory, cpu) = (index(pids), index(memory), index(cpu));
             v1("freezer").map(index);
-            Self { version: Version::V1, parents, within: format!("/{FOLDER}/{home_id}"), memory, pids, cpu }
+            Self {
+                version: Version::V1,
+                parents,
+                within: format!("/{FOLDER}/{home_id}"),
+                is_the_last,
+                memory,
+                pids,
+                cpu,
+            }
         } else {
             let mount = mounts
                 .iter()
                 .find(|mount| mount.version == Version::V2)
                 .ok_or("no control groups are mounted at /sys/fs/cgroup")?;
-            let parent = anchor(mount)?.join(FOLDER);
-            for folder in [&parent, &parent.join(home_id)] {
-                fs::create_dir_all(folder).map_err(|error| cannot_make(folder, &error))?;
-                enable(folder)?;
-            }
-            let within = parent.join(home_id);
-            let within = format!("/{}", within.strip_prefix(&mount.at).unwrap_or(&within).display());
-            Self { version: Version::V2, parents: vec![parent.join(home_id)], within, memory: 0, pids: 0, cpu: 0 }
+            let parent = anchor(mount)?.join(FOLDER).join(home_id);
+            let within = format!("/{}", parent.strip_prefix(&mount.at).unwrap_or(&parent).display());
+            Self { version: Version::V2, parents: vec![parent], within, is_the_last, memory: 0, pids: 0, cpu: 0 }
         };
-        for parent in &layout.parents {
-            fs::create_dir_all(parent).map_err(|error| cannot_make(parent, &error))?;
-        }
+        layout.restore().map_err(|error| cannot_make(&layout.parents[0], &error))?;
         Ok(layout)
+    }
+
+    /// Makes the folders, which another process of the home may have removed as it ended.
+    ///
+    /// # Errors
+    /// Of making them.
+    pub(super) fn restore(&self) -> io::Result<()> {
+        /// Another home's process may remove the folder above, which is everybody's, at every step of this.
+        const TRIES: usize = 5;
+        let make = |parent: &PathBuf| -> io::Result<()> {
+            fs::create_dir_all(parent)?;
+            match (self.version, parent.parent()) {
+                (Version::V2, Some(above)) => enable(above).and_then(|()| enable(parent)).map_err(io::Error::other),
+                _ => Ok(()),
+            }
+        };
+        let missing = || self.parents.iter().filter(|parent| !parent.exists());
+        (1..TRIES).find_map(|_| missing().try_for_each(make).ok()).map_or_else(|| missing().try_for_each(make), Ok)
     }
 
     pub(super) fn version(&self) -> Version {
@@ -101,24 +128,45 @@ impl Layout {
     pub(in crate::sandbox) fn path_of(&self, name: &str) -> String {
         format!("{}/{name}", self.within)
     }
+}
 
-    /// The folders of this home exist; another process of the home may have removed them as it ended.
-    pub(in crate::sandbox) fn is_there(&self) -> bool {
-        self.parents().all(Path::exists)
+/// Leaves nothing behind, unless another process of the home, or another home, still has something there: then the
+/// kernel refuses.
+impl Drop for Layout {
+    fn drop(&mut self) {
+        for parent in &self.parents {
+            let _ = fs::remove_dir(parent);
+            let _ = parent.parent().map(fs::remove_dir);
+        }
+        // An engine that was told of our groups has made them, and those above, in every hierarchy, and may be about to do
+        // so for another process: what is not certainly nobody's stays.
+        for other in
+            self.parents.first().filter(|_| self.is_the_last).iter().flat_map(|parent| other_hierarchies(parent))
+        {
+            let _ = fs::remove_dir(other);
+        }
     }
 }
 
-/// Leaves nothing behind, unless another process of the home, or another home, still has something there: then the kernel refuses.
-impl Drop for Layout {
-    fn drop(&mut self) {
-        // An engine that was told of our groups has made them, and those above, in every hierarchy.
-        let others = self.parents.first().map(|parent| other_hierarchies(parent)).unwrap_or_default();
-        for parent in self.parents.iter().chain(&others) {
-            let _ = fs::remove_dir(parent);
-            if let Some(folder) = parent.parent() {
-                let _ = fs::remove_dir(folder);
-            }
-        }
+/// The folders of the group that `/proc/PID/cgroup` tells of, as `(version, memory, cpu)`, if its path has `name` in it.
+pub(super) fn folders_of(text: &str, name: &str) -> Option<(Version, PathBuf, PathBuf)> {
+    let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
+    let mounts: Vec<Mounted> = mounts.lines().filter_map(parse).collect();
+    let folder = |controller: &str| {
+        // 4:memory:/path, or 0::/path
+        let path = text.lines().find_map(|line| {
+            let (controllers, path) = line.split_once(':')?.1.split_once(':')?;
+            (controllers.split(',').any(|one| one == controller) && path.contains(name)).then_some(path)
+        })?;
+        let mount = mounts.iter().find(|mount| match mount.version {
+            Version::V1 => mount.controllers.iter().any(|one| one == controller),
+            Version::V2 => controller.is_empty(),
+        })?;
+        Some(mount.at.join(path.strip_prefix(&mount.root).unwrap_or(path).trim_start_matches('/')))
+    };
+    match (folder("memory"), folder("cpuacct")) {
+        (Some(memory), Some(cpu)) => Some((Version::V1, memory, cpu)),
+        _ => folder("").map(|folder| (Version::V2, folder.clone(), folder)),
     }
 }
 
@@ -155,7 +203,8 @@ fn parse(line: &str) -> Option<Mounted> {
     })
 }
 
-/// The group of version 2 that we may divide: our own where systemd has given it to us, or else the topmost that is to be seen.
+/// The group of version 2 that we may divide: our own where systemd has given it to us, or else the topmost that is to
+/// be seen.
 fn anchor(mount: &Mounted) -> Result<PathBuf, String> {
     let own =
         fs::read_to_string("/proc/self/cgroup").map_err(|error| format!("cannot read /proc/self/cgroup: {error}"))?;

@@ -1,15 +1,16 @@
-//! A control group for each run: what bounds its memory and its processes, counts its CPU time, and finds every last one of its
-//! processes when it ends.
+//! A control group for each run: what bounds its memory and its processes, counts its CPU time, and finds every last
+//! one of its processes when it ends.
 //!
-//! Version 1 and version 2 of the kernel's interface stand behind one type. It knows neither what runs in a group nor why it is ended.
+//! Version 1 and version 2 of the kernel's interface stand behind one type. It knows neither what runs in a group nor
+//! why it is ended.
 
+mod counters;
 mod layout;
 
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::event::{EventfdFlags, eventfd};
@@ -17,6 +18,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::clock::{Meter, Usage};
 use super::pidfd;
+pub(super) use counters::Counters;
 pub(super) use layout::{Layout, Version};
 
 /// How long processes that were sent SIGKILL may take to be gone. Only a kernel in trouble takes longer.
@@ -28,19 +30,14 @@ pub(super) struct Cgroup {
     version: Version,
     /// The group's folders, one for each hierarchy. The first lists the processes.
     folders: Vec<PathBuf>,
-    /// What a process writes `0` to in order to join, one for each folder.
+    /// The one that counts memory.
     memory_folder: PathBuf,
+    /// What a process writes `0` to in order to join, one for each folder.
     entrances: Vec<File>,
-    cpu: File,
-    peak: Option<File>,
-    current: Option<File>,
-    oom: File,
-    /// Version 1 counts a process that was killed for want of memory where it was, which may be a group below this one that is gone
-    /// afterwards. It tells this group of it by way of an event, though.
+    counters: Counters,
+    /// Version 1 counts a process that was killed for want of memory where it was, which may be a group below this one
+    /// that is gone afterwards. It tells this group of it by way of an event, though.
     oom_event: Option<OwnedFd>,
-    oom_seen: AtomicBool,
-    /// The most that `current` was ever seen at, where the kernel keeps no peak of its own.
-    seen: AtomicU64,
     removed: bool,
 }
 
@@ -51,6 +48,7 @@ impl Layout {
     /// With the file or folder that could not be made or written.
     pub(super) fn create(&self, name: &str, memory: u64, processes: u64) -> io::Result<Cgroup> {
         let folders: Vec<PathBuf> = self.parents().map(|parent| parent.join(name)).collect();
+        self.restore()?;
         let made = folders
             .iter()
             .try_for_each(|folder| make_folder(folder))
@@ -65,42 +63,25 @@ impl Layout {
 
     fn furnish(&self, folders: &[PathBuf], memory: u64, processes: u64) -> io::Result<Cgroup> {
         let at = |index: usize, file: &str| folders[index].join(file);
-        let open = |path: PathBuf| File::open(&path).map_err(|error| naming(&path, error));
-        let (version, entrance) = (
-            self.version(),
-            match self.version() {
-                // Moving one thread does not make the kernel stop all the others for it, and a process that has just been forked is one thread.
-                Version::V1 => "tasks",
-                Version::V2 => "cgroup.procs",
-            },
-        );
-        let (cpu, peak, current, oom) = match version {
+        let entrance = match self.version() {
             Version::V1 => {
-                let (memory_at, pids_at) = (self.memory, self.pids);
-                write(&at(memory_at, "memory.limit_in_bytes"), &memory.to_string())?;
-                // Memory and swap together; without it a run has as much swap again. Missing where the kernel does not count swap.
-                write_if_there(&at(memory_at, "memory.memsw.limit_in_bytes"), &memory.to_string())?;
-                write(&at(pids_at, "pids.max"), &processes.to_string())?;
-                (
-                    open(at(self.cpu, "cpuacct.usage"))?,
-                    Some(open(at(memory_at, "memory.max_usage_in_bytes"))?),
-                    None,
-                    open(at(memory_at, "memory.oom_control"))?,
-                )
+                write(&at(self.memory, "memory.limit_in_bytes"), &memory.to_string())?;
+                // Memory and swap together; without it a run has as much swap again. Missing where the kernel does not
+                // count swap.
+                write_if_there(&at(self.memory, "memory.memsw.limit_in_bytes"), &memory.to_string())?;
+                write(&at(self.pids, "pids.max"), &processes.to_string())?;
+                // Moving one thread does not make the kernel stop all the others for it, and a process that has just
+                // been forked is one thread.
+                "tasks"
             }
             Version::V2 => {
                 write(&at(0, "memory.max"), &memory.to_string())?;
                 write_if_there(&at(0, "memory.swap.max"), "0")?;
-                // The whole run or nothing of it: a judge has no use for a program that goes on without one of its processes.
+                // The whole run or nothing of it: a judge has no use for a program that goes on without one of its
+                // processes.
                 write_if_there(&at(0, "memory.oom.group"), "1")?;
                 write(&at(0, "pids.max"), &processes.to_string())?;
-                // memory.peak is there from Linux 5.19.
-                (
-                    open(at(0, "cpu.stat"))?,
-                    File::open(at(0, "memory.peak")).ok(),
-                    Some(open(at(0, "memory.current"))?),
-                    open(at(0, "memory.events"))?,
-                )
+                "cgroup.procs"
             }
         };
         let mut entrances = Vec::with_capacity(folders.len());
@@ -108,18 +89,14 @@ impl Layout {
             let path = folder.join(entrance);
             entrances.push(File::options().write(true).open(&path).map_err(|error| naming(&path, error))?);
         }
+        let counters = Counters::open(self.version(), &folders[self.memory], &folders[self.cpu])?;
         Ok(Cgroup {
-            version,
+            version: self.version(),
             folders: folders.to_vec(),
             memory_folder: folders[self.memory].clone(),
             entrances,
-            cpu,
-            peak,
-            current,
-            oom_event: oom_event(&folders[self.memory], &oom)?,
-            oom,
-            oom_seen: AtomicBool::new(false),
-            seen: AtomicU64::new(0),
+            oom_event: oom_event(&folders[self.memory], &counters.oom)?,
+            counters,
             removed: false,
         })
     }
@@ -168,51 +145,22 @@ impl Cgroup {
     /// # Errors
     /// Of reading the kernel's files.
     pub(super) fn usage_now(&self) -> io::Result<Usage> {
-        if self.peak.is_none() {
-            self.peak_memory()?;
-        }
-        Ok(Usage { cpu: self.cpu()?, out_of_memory: self.is_out_of_memory()? })
-    }
-
-    /// CPU time of all processes that were ever in the group.
-    fn cpu(&self) -> io::Result<Duration> {
-        let text = read(&self.cpu)?;
-        match self.version {
-            Version::V1 => text.trim().parse().map(Duration::from_nanos).map_err(io::Error::other),
-            Version::V2 => field(&text, "usage_usec").map(Duration::from_micros),
-        }
-    }
-
-    /// Whether the kernel has ended one of its processes for want of memory.
-    ///
-    /// # Errors
-    /// Of reading the kernel's file.
-    fn is_out_of_memory(&self) -> io::Result<bool> {
         let mut count = [0; 8];
-        let happened = self.oom_event.as_ref().is_some_and(|event| rustix::io::read(event, &mut count).is_ok());
-        if happened {
-            self.oom_seen.store(true, Ordering::Relaxed);
+        if self.oom_event.as_ref().is_some_and(|event| rustix::io::read(event, &mut count).is_ok()) {
+            self.counters.out_of_memory();
         }
-        Ok(self.oom_seen.load(Ordering::Relaxed) || field(&read(&self.oom)?, "oom_kill")? > 0)
+        self.counters.usage()
+    }
+
+    /// The most memory that was ever in use at one time, in bytes. Before Linux 5.19 under version 2: the most that was
+    /// seen.
+    pub(super) fn peak_memory(&self) -> u64 {
+        self.counters.peak_memory()
     }
 
     /// Whether there is a group `name` below this one.
     pub(super) fn has_below(&self, name: &str) -> bool {
         self.memory_folder.join(name).exists()
-    }
-
-    /// The most memory that was ever in use at one time, in bytes. Before Linux 5.19 under version 2: the most that was seen.
-    ///
-    /// # Errors
-    /// Of reading the kernel's file.
-    pub(super) fn peak_memory(&self) -> io::Result<u64> {
-        match (&self.peak, &self.current) {
-            (Some(peak), _) => number(peak),
-            (None, Some(current)) => {
-                Ok(self.seen.fetch_max(number(current)?, Ordering::Relaxed).max(self.seen.load(Ordering::Relaxed)))
-            }
-            (None, None) => Ok(0),
-        }
     }
 
     /// Ends every process of the group and returns when none is left.
@@ -239,7 +187,8 @@ impl Cgroup {
         Ok(())
     }
 
-    /// Removes the group, which must be empty, and the groups of the same path that an engine told of it has made in other hierarchies.
+    /// Removes the group, which must be empty, and the groups of the same path that an engine told of it has made in
+    /// other hierarchies.
     ///
     /// # Errors
     /// As [`remove`](Self::remove).
@@ -261,17 +210,7 @@ impl Cgroup {
 
 impl Meter for Cgroup {
     fn is_starved(&self) -> bool {
-        /// Pages of files that had to be read again, 200 MB of them: of the program itself, mostly.
-        const AGAIN_AND_AGAIN: u64 = 50_000;
-        let (limit, stat, held, again) = match self.version {
-            Version::V1 => ("memory.limit_in_bytes", "total_", ["rss", "shmem"], "workingset_refault_file"),
-            Version::V2 => ("memory.max", "", ["anon", "shmem"], "workingset_refault_file"),
-        };
-        let text = |file: &str| fs::read_to_string(self.memory_folder.join(file)).unwrap_or_default();
-        let limit = text(limit).trim().parse().unwrap_or(u64::MAX);
-        let counts = text("memory.stat");
-        let count = |name: &str| field(&counts, &format!("{stat}{name}")).unwrap_or(0);
-        held.map(count).iter().sum::<u64>() >= limit - limit / 16 && count(again) >= AGAIN_AND_AGAIN
+        self.counters.is_starved()
     }
 
     async fn usage(&self) -> io::Result<Usage> {
@@ -279,7 +218,8 @@ impl Meter for Cgroup {
     }
 }
 
-/// A descriptor that can be read once the group, or one below it, has run out of the memory that this group may have. Version 1 only.
+/// A descriptor that can be read once the group, or one below it, has run out of the memory that this group may have.
+/// Version 1 only.
 fn oom_event(folder: &Path, oom: &File) -> io::Result<Option<OwnedFd>> {
     let control = folder.join("cgroup.event_control");
     if !control.exists() {
@@ -430,23 +370,6 @@ fn write(path: &Path, text: &str) -> io::Result<()> {
 
 fn write_if_there(path: &Path, text: &str) -> io::Result<()> {
     if path.exists() { write(path, text) } else { Ok(()) }
-}
-
-fn read(file: &File) -> io::Result<String> {
-    let mut buffer = [0; 4096];
-    let n = rustix::io::pread(file, &mut buffer, 0)?;
-    Ok(String::from_utf8_lossy(&buffer[..n]).into_owned())
-}
-
-fn number(file: &File) -> io::Result<u64> {
-    read(file)?.trim().parse().map_err(io::Error::other)
-}
-
-/// The number in the line `name number`.
-fn field(text: &str, name: &str) -> io::Result<u64> {
-    text.lines()
-        .find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.trim().parse().ok())
-        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, format!("the kernel gives no {name}")))
 }
 
 fn naming(path: &Path, error: io::Error) -> io::Error {

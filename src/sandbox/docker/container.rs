@@ -64,7 +64,8 @@ pub(super) fn body(spec: &RunSpec, place: &Place, setting: &Setting<'_>) -> Resu
     let stdin = spec.stdin.iter().map(|path| (path.as_path(), wrapper::STDIN));
     let shown = stdin.chain(spec.mounts.iter().map(|mount| (mount.host.as_path(), mount.inside.as_str())));
     let mounts = shown.map(|(host, inside)| show(host, inside, place)).collect::<Result<Vec<_>, _>>()?;
-    // The group around the container has the limit itself. It must be the one that is reached, for it is the one that tells us.
+    // The group around the container has the limit itself. It must be the one that is reached, for it is the one that
+    // tells us.
     let memory = spec.limits.memory + if setting.parent.is_some() { BESIDE } else { 0 };
     let host = HostConfig {
         network_mode: Some("none".into()),
@@ -87,7 +88,8 @@ pub(super) fn body(spec: &RunSpec, place: &Place, setting: &Setting<'_>) -> Resu
         runtime: setting.runtime.map(str::to_owned),
         ..HostConfig::default()
     };
-    // A name alone takes a variable away, be it the image's or one that the engine adds. The shell sets the program's own again.
+    // A name alone takes a variable away, be it the image's or one that the engine adds. The shell sets the program's
+    // own again.
     let mut environment: Vec<String> = ENVIRONMENT.iter().map(|(name, value)| format!("{name}={value}")).collect();
     environment.push("HOSTNAME".into());
     environment
@@ -111,8 +113,8 @@ pub(super) fn body(spec: &RunSpec, place: &Place, setting: &Setting<'_>) -> Resu
     })
 }
 
-/// The writable folders. They are file systems of their own here, so the bound for all is divided: what a program writes it mostly
-/// writes where it starts.
+/// The writable folders. They are file systems of their own here, so the bound for all is divided: what a program
+/// writes it mostly writes where it starts.
 fn writable(bytes: u64, user: u32) -> [(String, String); 3] {
     let options = |bytes: u64, mode: &str| {
         format!("rw,exec,nosuid,nodev,size={bytes},nr_inodes={},mode={mode},uid={user},gid={user}", inodes(bytes))
@@ -128,7 +130,8 @@ fn writable(bytes: u64, user: u32) -> [(String, String); 3] {
 fn show(host: &Path, inside: &str, place: &Place) -> Result<ApiMount, Fault> {
     let failed =
         |error: &dyn std::fmt::Display| Fault::Failed(format!("cannot show {} to a run: {error}", host.display()));
-    // What is seen here is what the engine mounts: it has no right that we lack, and the folders above may be closed to others.
+    // What is seen here is what the engine mounts: it has no right that we lack, and the folders above may be closed to
+    // others.
     let meta = host.symlink_metadata().map_err(|error| failed(&error))?;
     let mode = meta.permissions().mode();
     let readable = if meta.is_dir() { mode & 0o005 == 0o005 } else { mode & 0o004 != 0 };

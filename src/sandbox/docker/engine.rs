@@ -25,6 +25,8 @@ pub(super) struct Found {
     pub(super) environment: Vec<String>,
     /// The engine makes control groups by itself, and not by asking systemd.
     pub(super) makes_groups_where_told: bool,
+    /// The engine runs in, or gives its containers, a user namespace.
+    pub(super) has_few_users: bool,
 }
 
 /// The engine that the environment names (`DOCKER_HOST`), or else the machine's own. Nothing is sent yet.
@@ -81,12 +83,15 @@ pub(super) async fn look(image: &str, runtime: Option<&str>, api: Option<Api>) -
     }
     let environment =
         config.env.iter().flatten().filter_map(|variable| variable.split('=').next().map(str::to_owned)).collect();
+    let has_few_users =
+        info.security_options.iter().flatten().any(|option| option.contains("rootless") || option.contains("userns"));
     let makes_groups_where_told = info.cgroup_driver == Some(SystemInfoCgroupDriverEnum::CGROUPFS);
     let found = Found {
         engine: info.server_version.unwrap_or_default(),
         image: inspected.id.unwrap_or_default(),
         environment,
         makes_groups_where_told,
+        has_few_users,
     };
     Ok((api, found))
 }

@@ -1,7 +1,7 @@
 //! The engine that needs a container engine: Docker's API (Podman speaks it, too), a fresh container for every run.
 //!
-//! Images, other runtimes and other machines' file systems are its reasons. It talks to the engine and to nothing else; a student's bytes
-//! pass through it into files, unread but for a trailer of fixed form.
+//! Images, other runtimes and other machines' file systems are its reasons. It talks to the engine and to nothing else;
+//! a student's bytes pass through it into files, unread but for a trailer of fixed form.
 
 mod container;
 mod engine;
@@ -22,9 +22,10 @@ use bollard::query_parameters::{
 };
 use futures_util::{Stream, StreamExt};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use self::container::Setting;
-use self::engine::{PATIENCE, connect, look, no_image, patiently};
+use self::engine::{Found, PATIENCE, connect, look, no_image, patiently};
 use self::meter::ContainerMeter;
 use self::wrapper::Trailer;
 use super::capture::Kept;
@@ -34,8 +35,12 @@ use super::place::{Place, Uids};
 use super::{AnswerFile, BoxFuture, Ended, Fault, Identity, RunReport, RunSpec, Sandbox, seccomp};
 use crate::core::config::SandboxSettings;
 
-/// By how much the engine may learn later that a process was killed for want of memory than that the container has ended.
+/// By how much the engine may learn later that a process was killed for want of memory than that the container has
+/// ended.
 const LATE_NEWS: Duration = Duration::from_millis(20);
+
+/// Uids from here on are those of runs where an engine has only the 65,536 of a user namespace, all of them its own.
+const FEW_USERS: u32 = 30_000;
 
 /// The engine.
 #[derive(Debug)]
@@ -55,6 +60,7 @@ struct Ready {
     engine: String,
     image: String,
     environment: Vec<String>,
+    has_few_users: bool,
     /// Where this process and the engine both make control groups. `None`: they cannot.
     layout: Option<Layout>,
 }
@@ -72,11 +78,7 @@ impl Docker {
     }
 
     fn known(&self) -> Option<Arc<Ready>> {
-        let mut known = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.as_ref().is_some_and(|ready| ready.layout.as_ref().is_some_and(|layout| !layout.is_there())) {
-            *known = None;
-        }
-        known.clone()
+        self.ready.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn remember(&self, ready: Option<Arc<Ready>>) {
@@ -94,14 +96,15 @@ impl Docker {
                 return Err(fault);
             }
         };
-        let identity = Identity { engine: format!("docker {}", found.engine), image: found.image.clone() };
+        let runtime = self.runtime.as_ref().map_or_else(String::new, |runtime| format!(" with {runtime}"));
+        let identity = Identity { engine: format!("docker {}{runtime}", found.engine), image: found.image.clone() };
         if known.is_some_and(|ready| ready.engine == found.engine && ready.image == found.image) {
             return Ok(identity);
         }
         self.remember(None);
-        let layout = found.makes_groups_where_told.then(|| Layout::open(&self.place.home_id).ok()).flatten();
-        let ready =
-            Arc::new(Ready { api, engine: found.engine, image: found.image, environment: found.environment, layout });
+        let layout = found.makes_groups_where_told.then(|| Layout::open(&self.place).ok()).flatten();
+        let Found { engine, image, environment, has_few_users, .. } = found;
+        let ready = Arc::new(Ready { api, engine, image, environment, has_few_users, layout });
         let unavailable = |error: &dyn std::fmt::Display| {
             Fault::Unavailable(format!("cannot make a folder in {}: {error}", self.place.work.display()))
         };
@@ -148,7 +151,7 @@ impl Docker {
             runtime: self.runtime.as_deref(),
             seccomp: &self.seccomp,
             parent,
-            user: user.number,
+            user: if ready.has_few_users { FEW_USERS + user.slot() } else { user.number },
         };
         let body = container::body(spec, &self.place, &setting)?;
         let options = CreateContainerOptions { name: None, ..CreateContainerOptions::default() };
@@ -189,12 +192,12 @@ impl Docker {
             Kept::create(&spec.folder.join(name), cap)
                 .map_err(|error| Fault::Failed(format!("cannot keep the output: {error}")))
         };
-        let output = tokio::spawn(drain(
+        let output = AbortOnDropHandle::new(tokio::spawn(drain(
             attached.output,
             keep("stdout", wrapper::allowance(spec))?,
             keep("stderr", spec.limits.output)?,
             over.clone(),
-        ));
+        )));
         patiently(api.start_container(&container.id, None::<StartContainerOptions>))
             .await
             .map_err(|fault| self.explained(fault))?;
@@ -204,7 +207,7 @@ impl Docker {
             api.wait_container(&container.id, Some(WaitContainerOptions { condition: "not-running".into() }));
         let meter = match group {
             Some(group) if group.has_below(&container.id) => ContainerMeter::Group(group),
-            _ => ContainerMeter::Engine { docker: api, id: &container.id, last: Mutex::default() },
+            _ => ContainerMeter::of_running(api, &container.id).await,
         };
         let stopped = tokio::select! {
             biased;
@@ -212,7 +215,9 @@ impl Docker {
             ended = ended.next() => match ended {
                 // A status other than 0 comes as an error of the client library's.
                 Some(Ok(_) | Err(ApiError::DockerContainerWaitError { .. })) => None,
-                Some(Err(error)) => return Err(Fault::Failed(format!("the engine went away while a container ran: {error}"))),
+                Some(Err(error)) => {
+                    return Err(Fault::Failed(format!("the engine went away while a container ran: {error}")));
+                }
                 None => return Err(Fault::Failed("the engine does not say that the container has ended".into())),
             },
             () = over.cancelled() => Some(Ended::OutputLimit),
@@ -225,7 +230,7 @@ impl Docker {
         };
         let state = match state {
             // Word of a child that was killed comes on a way of its own, and may come after word of the end.
-            Some(state) if !state.oom_killed.unwrap_or(false) && matches!(meter, ContainerMeter::Engine { .. }) => {
+            Some(state) if !state.oom_killed.unwrap_or(false) && !matches!(meter, ContainerMeter::Group(_)) => {
                 tokio::time::sleep(LATE_NEWS).await;
                 patiently(api.inspect_container(&container.id, None)).await?.state
             }
@@ -279,7 +284,7 @@ impl Sandbox for Docker {
             let known = self.known();
             let api = match &known {
                 Some(ready) => ready.api.clone(),
-                None => connect()?,
+                None => patiently(connect()?.negotiate_version()).await?,
             };
             let label = ("label".to_owned(), vec![format!("{}={}", container::HOME, self.place.home_id)]);
             let options =
@@ -292,8 +297,9 @@ impl Sandbox for Docker {
                     swept += 1;
                 }
             }
-            // What the engine has made in other hierarchies goes with it. A group without its container counts for nothing.
-            let opened = if known.is_none() { Layout::open(&self.place.home_id).ok() } else { None };
+            // What the engine has made in other hierarchies goes with it. A group without its container counts for
+            // nothing.
+            let opened = if known.is_none() { Layout::open(&self.place).ok() } else { None };
             if let Some(layout) = known.as_ref().and_then(|ready| ready.layout.as_ref()).or(opened.as_ref()) {
                 layout
                     .sweep(|name| self.place.is_stray(name))
@@ -310,7 +316,7 @@ struct Ran<'a> {
     stopped: Option<Ended>,
     state: Option<ContainerState>,
     wall: Duration,
-    output: tokio::task::JoinHandle<Result<(Kept, Kept), ApiError>>,
+    output: AbortOnDropHandle<Result<(Kept, Kept), ApiError>>,
     meter: ContainerMeter<'a>,
 }
 

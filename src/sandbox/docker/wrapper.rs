@@ -1,10 +1,12 @@
-//! What stands between a container's first process and the program: a shell, and the few bytes in which it tells how things ended.
+//! What stands between a container's first process and the program: a shell, and the few bytes in which it tells how
+//! things ended.
 //!
-//! The shell is process 1 of the container. It gives the program the whole environment and no more, lets it run as an ordinary process
-//! (a process 1 does not die of most signals), ends what the program leaves running, and only then looks for the answer file, which it
-//! sends behind the program's own output: a container's writable folders vanish with it, and taking files out of a running container is
-//! a way to break out of one. At the very end comes a trailer of fixed length. It is read from the end of the stream, so nothing that
-//! the program prints can be taken for it, and a program that goes to the length of taking over its shell has forged its own answer only.
+//! The shell is process 1 of the container. It gives the program the whole environment and no more, lets it run as an
+//! ordinary process (a process 1 does not die of most signals), ends what the program leaves running, and only then
+//! looks for the answer file, which it sends behind the program's own output: a container's writable folders vanish
+//! with it, and taking files out of a running container is a way to break out of one. At the very end comes a trailer
+//! of fixed length. It is read from the end of the stream, so nothing that the program prints can be taken for it, and
+//! a program that goes to the length of taking over its shell has forged its own answer only.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom};
@@ -55,9 +57,10 @@ pub(super) fn command(spec: &RunSpec) -> Vec<String> {
     let environment: Vec<String> = ENVIRONMENT.iter().map(|(name, value)| format!("{name}={value}")).collect();
     let environment = environment.join(" ");
     let stdin = if spec.stdin.is_some() { STDIN } else { NO_STDIN };
-    // The shell's own remarks ("Segmentation fault") must not stand in the program's output: its standard error is closed to it, and only
-    // in a shell of its own has the program the real one back. Shells export variables of theirs; bash has one that cannot be unset, the
-    // others are spared the time that one more program takes. `command -v` first, because a missing program is the configuration's fault, and 127 anybody's status.
+    // The shell's own remarks ("Segmentation fault") must not stand in the program's output: its standard error is
+    // closed to it, and only in a shell of its own has the program the real one back. Shells export variables of
+    // theirs; bash has one that cannot be unset, the others are spared the time that one more program takes. `command
+    // -v` first, because a missing program is the configuration's fault, and 127 anybody's status.
     let mut script = format!(
         "exec 3>&2 2>/dev/null
 cap=$1; shift
@@ -100,7 +103,8 @@ printf '%03d %s %012d\\n' $status $kind $size >&4
     command
 }
 
-/// How many bytes a stream that ends with an answer and a trailer may have before it is clear that the program printed too much.
+/// How many bytes a stream that ends with an answer and a trailer may have before it is clear that the program printed
+/// too much.
 pub(super) fn allowance(spec: &RunSpec) -> u64 {
     spec.limits.output + TRAILER + if spec.answer_file { spec.limits.output } else { 0 }
 }
@@ -108,7 +112,8 @@ pub(super) fn allowance(spec: &RunSpec) -> u64 {
 impl Trailer {
     /// Cuts answer and trailer from the end of the program's output.
     ///
-    /// Afterwards `stdout` holds what the program printed, `to` the answer if there is a fit one. `None`: there is no trailer.
+    /// Afterwards `stdout` holds what the program printed, `to` the answer if there is a fit one. `None`: there is no
+    /// trailer.
     ///
     /// # Errors
     /// Of reading or writing the files.

@@ -1,0 +1,86 @@
+#!/usr/bin/env bash
+# The web servers' configurations, in a real nginx, and in a real Caddy where there is one.
+# shellcheck source-path=SCRIPTDIR
+source "$(dirname "$0")/common.sh"
+
+public=$work/public
+id=0f0e0d0c-1111-4222-8333-444455556666
+mkdir -p "$public/s/$id" "$public/assets"
+echo '<!doctype html><title>board</title>' >"$public/index.html"
+echo '{"v":1}' >"$public/queue.json"
+echo 'body{}' >"$public/assets/podium.css"
+echo '<!doctype html><title>page</title>' >"$public/s/$id/index.html"
+echo 'half a page' >"$public/.podium-abc"
+echo 'a secret' >"$work/secret"
+ln -s "$work/secret" "$public/link.html"
+
+get() { curl -s --max-time 10 --path-as-is "$@"; }
+status_of() { get -o /dev/null -w '%{http_code}' "$@"; }
+header() { get -o /dev/null -D - "$2" | tr -d '\r' | sed -n "s/^$1: //Ip"; }
+csp="default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+# same WHAT EXPECTED FOUND
+same() { [[ $2 == "$3" ]] || die "$server: $1: expected '$2', found '$3'"; }
+
+check() {
+    local url=$1 page
+    same 'the board' '<!doctype html><title>board</title>' "$(get "$url/")"
+    for page in / /queue.json /assets/podium.css "/s/$id/" /nothing-there /.podium-abc; do
+        same "the policy of $page" "$csp" "$(header content-security-policy "$url$page")"
+        same "nosniff of $page" nosniff "$(header x-content-type-options "$url$page")"
+        same "the referrer policy of $page" no-referrer "$(header referrer-policy "$url$page")"
+        same "the caching of $page" no-cache "$(header cache-control "$url$page")"
+    done
+    same 'robots on a private page' 'noindex, nofollow' "$(header x-robots-tag "$url/s/$id/")"
+    same 'robots on the board' '' "$(header x-robots-tag "$url/")"
+    same 'a file on its way' 404 "$(status_of "$url/.podium-abc")"
+    same 'a list of private pages' 404 "$(status_of "$url/s/" | sed s/403/404/)"
+    same 'a post' 405 "$(status_of -X POST "$url/")"
+    [[ $(get "$url/../secret" "$url/%2e%2e/secret" "$url/s/..%2f..%2fsecret") != *'a secret'* ]] || die "$server serves what lies outside of public/"
+    [[ $(header content-type "$url/queue.json") == application/json* ]] || die "$server: the type of JSON"
+
+    # A page that changes within a second, and not in size, is not taken for the old one.
+    local tag
+    tag=$(header etag "$url/index.html")
+    local since
+    since=$(header last-modified "$url/index.html")
+    echo '<!doctype html><title>BOARD</title>' >"$public/index.html"
+    [[ $(get ${tag:+-H "If-None-Match: $tag"} ${since:+-H "If-Modified-Since: $since"} "$url/index.html") == *BOARD* ]] || die "$server: an old page came back"
+    echo '<!doctype html><title>board</title>' >"$public/index.html"
+    tag=$(header etag "$url/assets/podium.css")
+    [[ -n $tag ]] || die "$server: assets have no tag"
+    same 'an asset that did not change' 304 "$(status_of -H "If-None-Match: $tag" "$url/assets/podium.css")"
+}
+
+server=nginx
+port=$(free_port)
+sed -e "s#listen 8080#listen 127.0.0.1:$port#" -e "s#/srv/podium/public#$public#" -e "s#/var/log/nginx/podium.log#$work/access#" "$tree/deploy/nginx.conf" >"$work/nginx.conf"
+# As nobody, as in its container, and so with nothing to fall back on.
+sed -e "s# /tmp/# $work/tmp/#" -e "s#/etc/podium/nginx.conf#$work/nginx.conf#" "$tree/deploy/nginx-container.conf" >"$work/frame.conf"
+mkdir "$work/tmp"
+touch "$work/access"
+chown 65534:65534 "$work/tmp" "$work/access"
+nobody=(setpriv --reuid 65534 --regid 65534 --clear-groups)
+"${nobody[@]}" nginx -t -q -e stderr -c "$work/frame.conf" 2>"$work/nginx-t.log"
+"${nobody[@]}" nginx -e stderr -c "$work/frame.conf" -g 'daemon off;' 2>"$work/nginx.log" &
+at_end stop $!
+wait_for 10 nginx curl -s "http://127.0.0.1:$port/"
+check "http://127.0.0.1:$port"
+[[ $(status_of "http://127.0.0.1:$port/link.html") != 200 ]] || die 'nginx follows a link out of public/'
+grep -q "GET /s/- 200" "$work/access" || die 'the log has no line of the private page'
+! grep -q "$id" "$work/access" "$work/nginx.log" || die 'the address of a private page stands in a log file'
+
+tried=nginx
+if caddy=${CADDY:-$(command -v caddy)}; then
+    server=caddy
+    port=$(free_port)
+    sed -e "s#^:8080#http://127.0.0.1:$port#" -e "s#/srv/podium/public#$public#" "$tree/deploy/Caddyfile" >"$work/Caddyfile"
+    HOME=$work/tmp "${nobody[@]}" "$caddy" validate --adapter caddyfile --config "$work/Caddyfile" >"$work/caddy-validate.log" 2>&1
+    HOME=$work/tmp "${nobody[@]}" "$caddy" run --adapter caddyfile --config "$work/Caddyfile" >"$work/caddy.log" 2>&1 &
+    at_end stop $!
+    wait_for 10 caddy curl -s "http://127.0.0.1:$port/"
+    check "http://127.0.0.1:$port"
+    ! grep -q "$id" "$work/caddy.log" || die 'the address of a private page stands in a log file'
+    tried='nginx and Caddy'
+fi
+ok "$tried: headers, caching, hidden files, links and logs (real servers, on loopback)"

@@ -1,0 +1,265 @@
+//! What happens when the daemon is killed, asked to end, started twice, or cannot judge: nothing is lost, nothing is done twice, nothing
+//! is left behind.
+
+mod support;
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use support::{Competition, Contest, Engine, OPEN_WEIGHT, answer, slow_answer, wait_until};
+
+// ---------------------------------------------------------------------------------------------- SIGKILL
+
+#[test]
+fn kill_nine_at_random_moments_under_bubblewrap() {
+    kill_nine_at_random_moments(Engine::Bubblewrap, 12);
+}
+
+#[test]
+fn kill_nine_at_random_moments_under_docker() {
+    kill_nine_at_random_moments(Engine::Docker, 6);
+}
+
+fn kill_nine_at_random_moments(engine: Engine, kills: usize) {
+    let mut chance = Chance::seeded();
+    let mut contest = Competition::new("Killed").engine(engine).prepare();
+    let mut ids = Vec::new();
+    for kill in 0..kills {
+        contest.start_with(&[]);
+        let lines = contest.log().len();
+        for _ in 0..2 {
+            let number = chance.below(9) + 1;
+            ids.push((contest.hand_in("mira", "py", slow_answer(&number.to_string(), 0.1)), number));
+            ids.push((contest.hand_in("bo", "sh", format!("sleep 0.05; echo {number}\n")), number));
+        }
+        // By the log's growth, because that is where the moments lie that matter, and then by a little time.
+        let (growth, then) = (chance.below(14) as usize, Duration::from_millis(chance.below(120)));
+        contest.wait_for("the log grows", || contest.log().len() >= lines + growth);
+        let grown = Instant::now();
+        wait_until(then, || grown.elapsed() >= then, || ());
+        println!("kill {kill}: {growth} lines and {then:?} after the start");
+        contest.kill_nine();
+    }
+    contest.start();
+    contest.wait_for_judged(ids.len());
+    assert!(contest.stop().success());
+
+    // Each was accepted once and judged once, whatever it took.
+    for (id, number) in &ids {
+        let accepted = contest.event("accepted", id);
+        let judged = contest.event("judged", id);
+        assert!(judged["seq"].as_u64() > accepted["seq"].as_u64());
+        let attempts: Vec<_> = contest
+            .events("started")
+            .into_iter()
+            .filter(|line| line["id"] == id.as_str())
+            .map(|line| line["attempt"].clone())
+            .collect();
+        assert_eq!(attempts, (1..=attempts.len() as u64).map(Value::from).collect::<Vec<_>>(), "{id}");
+        assert_eq!(judged["attempt"], *attempts.last().expect("it was started"), "{id}");
+        let status = contest.status(id).expect("it has a page");
+        assert_eq!(
+            (&status["verdict"], &status["public_score"]),
+            (&"accepted".into(), &(number * OPEN_WEIGHT).into()),
+            "{status}"
+        );
+    }
+    assert_eq!(contest.events("accepted").len(), ids.len());
+    assert_eq!(contest.events("rejected"), [Value::Null; 0]);
+    contest.assert_log_is_whole();
+    contest.assert_ids_are_secret();
+
+    // And nothing is left: neither on the machine, nor in the home.
+    assert_eq!(contest.traces(), [""; 0]);
+    assert!(contest.inbox().is_empty(), "{:?}", contest.inbox());
+    assert_nothing_half_done(&contest);
+}
+
+/// No file of a run, of a reception, or of a page that was being written.
+fn assert_nothing_half_done(contest: &Contest) {
+    for folder in ["results/work", "results/incoming"] {
+        let left: Vec<_> = fs::read_dir(contest.path(folder))
+            .expect("a folder of the home")
+            .map(|entry| entry.expect("an entry").path())
+            .collect();
+        assert!(left.is_empty(), "{left:?}");
+    }
+    let temporary = |entry: &walkdir::DirEntry| {
+        entry.file_name().to_string_lossy().starts_with(".podium-")
+            || entry.file_name().to_string_lossy().starts_with("copy-")
+    };
+    let left: Vec<_> = walkdir::WalkDir::new(contest.root())
+        .into_iter()
+        .flatten()
+        .filter(temporary)
+        .map(|entry| entry.into_path())
+        .collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+/// Numbers by chance, the same ones for the same seed.
+struct Chance(u64);
+
+impl Chance {
+    fn seeded() -> Self {
+        let seed = match std::env::var("PODIUM_TEST_SEED") {
+            Ok(text) => text.parse().expect("PODIUM_TEST_SEED is a number"),
+            Err(_) => std::time::UNIX_EPOCH.elapsed().expect("after 1970").as_micros() as u64,
+        };
+        println!("PODIUM_TEST_SEED={seed}");
+        Chance(seed.max(1))
+    }
+
+    /// xorshift64.
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % bound
+    }
+}
+
+// ---------------------------------------------------------------------------------------------- SIGTERM, and a second daemon
+
+#[test]
+fn sigterm_under_load_ends_in_order_under_bubblewrap() {
+    sigterm_under_load_ends_in_order(Engine::Bubblewrap);
+}
+
+#[test]
+fn sigterm_under_load_ends_in_order_under_docker() {
+    sigterm_under_load_ends_in_order(Engine::Docker);
+}
+
+fn sigterm_under_load_ends_in_order(engine: Engine) {
+    let mut contest = Competition::new("Asked to end").engine(engine).start();
+    let ids: Vec<_> =
+        (1..=4).map(|number| contest.hand_in("mira", "py", slow_answer(&number.to_string(), 1.5))).collect();
+    let queue = |list: &str| contest.queue()[list].as_array().map_or(0, Vec::len);
+    contest.wait_for("two run, and two wait", || queue("running") == 2 && queue("waiting") == 2);
+
+    let asked = Instant::now();
+    assert!(contest.stop().success(), "it ends with 0");
+    assert!(asked.elapsed() < Duration::from_secs(10), "it took {:?}", asked.elapsed());
+    assert_eq!(contest.traces(), [""; 0]);
+    contest.assert_log_is_whole();
+    assert_eq!(contest.events("judged"), [Value::Null; 0], "nothing that was cut short counts");
+
+    contest.start();
+    contest.wait_for_judged(ids.len());
+    for id in &ids {
+        assert_eq!(contest.event("judged", id)["cases"][0]["verdict"], "accepted");
+    }
+    let judged: Vec<_> = contest.events("started").iter().map(|line| line["submission"].as_u64()).collect();
+    assert_eq!(judged[2..], [Some(1), Some(2), Some(3), Some(4)], "they kept their places");
+}
+
+#[test]
+fn a_home_has_one_daemon() {
+    let mut contest = Competition::new("One daemon").start();
+    let pid = contest.daemon().pid().to_string();
+    contest.podium(&["run"]).exits(1).says(&pid).says("another daemon");
+    contest.podium(&["run", "--once"]).exits(1).says(&pid);
+    // The one that was there has noticed nothing.
+    let id = contest.hand_in("mira", "py", answer("4"));
+    assert_eq!(contest.outcome(&id)["verdict"], "accepted");
+    assert!(contest.stop().success());
+    contest.podium(&["run", "--once"]).exits(0);
+}
+
+// ---------------------------------------------------------------------------------------------- an engine that cannot be had
+
+#[test]
+fn the_queue_is_held_while_there_is_no_image_under_bubblewrap() {
+    the_queue_is_held_while_there_is_no_image(Engine::Bubblewrap, "/", "an-image-that-is-nowhere");
+}
+
+#[test]
+fn the_queue_is_held_while_there_is_no_image_under_docker() {
+    the_queue_is_held_while_there_is_no_image(Engine::Docker, "", "podium-no-such-image:1");
+}
+
+fn the_queue_is_held_while_there_is_no_image(engine: Engine, folder: &str, image: &str) {
+    let mut contest = Competition::new("Held").engine(engine).start();
+    let good = contest.config();
+    let first = contest.hand_in("mira", "sh", "echo 4\n");
+    assert_eq!(contest.outcome(&first)["verdict"], "accepted");
+
+    contest.set("sandbox.image", format!("{folder}{image}"));
+    contest.wait_for("the queue page says what is missing", || page(&contest, "queue.html").contains(image));
+    let started = contest.events("started").len();
+    let ids: Vec<_> = ["py", "sh"]
+        .map(|extension| {
+            contest.hand_in("mira", extension, if extension == "py" { answer("3") } else { "echo 3\n".into() })
+        })
+        .into();
+    contest.wait_for("`podium status` says what is missing", || contest.podium(&["status"]).stdout.contains(image));
+    contest.podium(&["status"]).exits(1).says("held");
+    contest.podium(&["check"]).exits(1).says(image);
+    contest.never_within(Duration::from_secs(2), "something is started", || contest.events("started").len() > started);
+    assert_eq!(contest.events("rejected"), [Value::Null; 0], "it is nobody's fault who hands in");
+    assert!(page(&contest, "index.html").contains(image), "the board says it too");
+
+    // A daemon that is started in such a home waits as well; one that is to work it off once says that it cannot.
+    assert!(contest.stop().success());
+    contest.podium(&["run", "--once"]).exits(1).says(image);
+    contest.start();
+    contest.wait_for("the queue page says what is missing", || page(&contest, "queue.html").contains(image));
+    assert_eq!(contest.events("started").len(), started);
+
+    contest.write_config(&good);
+    for id in &ids {
+        assert_eq!(contest.outcome(id)["verdict"], "accepted");
+    }
+    contest.wait_for("the queue page says nothing of it any more", || !page(&contest, "queue.html").contains(image));
+    contest.wait_for("`podium status` neither", || contest.podium(&["status"]).code == Some(0));
+}
+
+fn page(contest: &Contest, name: &str) -> String {
+    fs::read_to_string(contest.path("public").join(name)).unwrap_or_default()
+}
+
+#[test]
+fn an_evaluator_that_is_gone_is_nobodys_failure_but_the_instructors() {
+    let contest = Competition::new("No evaluator").start();
+    let file = contest.path("evaluator/evaluator.py");
+    fs::rename(&file, contest.path("evaluator/elsewhere.py")).expect("renamed");
+    let id = contest.hand_in("mira", "py", answer("4"));
+    let status = contest.outcome(&id);
+    assert_eq!((&status["verdict"], &status["public_score"]), (&"evaluator-error".into(), &Value::Null), "{status}");
+    contest.wait_for_site();
+    assert_eq!(contest.board()["rows"].as_array().map(Vec::len), Some(0), "no score, no row");
+    contest.podium(&["status"]).says("evaluator.py");
+
+    // Settings that name what is not there are a mistake that has a line; the last good ones stay.
+    contest.set("competition.title", "Still no evaluator");
+    contest.wait_for("the daemon complains", || contest.daemon().said().contains("evaluator.command"));
+    contest.podium(&["status"]).exits(1).says("evaluator.command");
+    assert_eq!(contest.board()["title"], "No evaluator");
+
+    // As soon as it is back, everything goes on, without anybody touching the settings again.
+    fs::rename(contest.path("evaluator/elsewhere.py"), &file).expect("renamed");
+    let id = contest.hand_in("mira", "py", answer("4"));
+    assert_eq!(contest.outcome(&id)["verdict"], "accepted");
+    contest.wait_for("the new settings are in force", || contest.board()["title"] == "Still no evaluator");
+}
+
+#[test]
+fn a_program_that_takes_the_evaluator_with_it_does_not_take_the_queue() {
+    let contest = Competition::new("No such program").start();
+    contest.set("evaluator.command", vec!["no-such-program"]);
+    contest.wait_for("the settings are in force", || contest.daemon().said().contains("in force"));
+    let lost = contest.hand_in("mira", "py", answer("4"));
+    let status = contest.outcome(&lost);
+    assert!(
+        ["evaluator-error", "infrastructure-error"].contains(&status["verdict"].as_str().expect("a verdict")),
+        "{status}"
+    );
+    assert_eq!(status["public_score"], Value::Null);
+    contest.set("evaluator.command", vec!["python3", "-I", "{evaluator}/evaluator.py", "{input}", "{output}"]);
+    contest.wait_for("the settings are in force again", || contest.daemon().said().matches("in force").count() == 2);
+    let id = contest.hand_in("mira", "py", answer("4"));
+    assert_eq!(contest.outcome(&id)["verdict"], "accepted");
+}
