@@ -265,7 +265,7 @@ async fn it_sees_nothing_else_of_the_machine(rig: &Rig) {
         "import os
 home, canary = {home:?}, 'CANARY' + '-{id}'
 print(os.path.exists(home), os.listdir('/tmp'), os.listdir('/scratch'), os.listdir('/dev/shm'))
-for p in ['/root', '/home', '/srv', '/var/lib', '/var/log', '/boot', '/mnt', '/media', '/work', '/var/run/docker.sock', '/run/docker.sock', '/etc/shadow', '/etc/ssh', '/proc/1/root/etc/shadow']:
+for p in ['/root', '/home', '/srv', '/var/lib', '/var/log', '/boot', '/mnt', '/media', '/var/run/docker.sock', '/run/docker.sock', '/etc/shadow', '/etc/ssh', '/proc/1/root/etc/shadow']:
     try: seen = os.listdir(p) if os.path.isdir(p) else open(p, 'rb').read(1)
     except OSError: continue
     if seen: print('sees', p, seen)

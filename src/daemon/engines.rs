@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::core::config::SandboxSettings;
+use crate::core::config::{Engine, SandboxSettings};
 use crate::core::ids::Number;
 use crate::home::Home;
 use crate::material::Store;
@@ -20,6 +20,7 @@ pub(super) struct Tried {
 pub(super) struct Engines {
     place: Place,
     tried: Mutex<Vec<(SandboxSettings, Tried)>>,
+    swept: tokio::sync::Mutex<Vec<Engine>>,
     pub(super) material: Mutex<Store>,
 }
 
@@ -31,7 +32,12 @@ impl Engines {
             work: home.work(),
             host_home: host_home.map(|host| (home.root().to_owned(), host)),
         };
-        Self { place, tried: Mutex::new(Vec::new()), material: Mutex::new(Store::default()) }
+        Self {
+            place,
+            tried: Mutex::new(Vec::new()),
+            swept: tokio::sync::Mutex::default(),
+            material: Mutex::new(Store::default()),
+        }
     }
 
     /// The engine for these settings, if it was tried already.
@@ -40,20 +46,23 @@ impl Engines {
         tried.iter().find(|(known, _)| known == settings).map(|(_, tried)| tried.clone())
     }
 
-    /// Tries the engine for these settings; the first time it also removes what an earlier daemon left.
+    /// Tries the engine for these settings; the first of its kind also removes what an earlier daemon left.
     pub(super) async fn try_out(&self, settings: &SandboxSettings) -> Result<Tried, Fault> {
-        let known = self.get(settings);
-        let sandbox = match &known {
-            Some(tried) => Arc::clone(&tried.sandbox),
+        let sandbox = match self.get(settings) {
+            Some(tried) => tried.sandbox,
             None => sandbox::open(settings, &self.place),
         };
-        let identity = sandbox.probe().await?;
-        if known.is_none() {
+        // Once only: later there are runs of our own, under other settings perhaps, that are no strays.
+        let mut swept = self.swept.lock().await;
+        if !swept.contains(&settings.engine) {
             let strays = sandbox.sweep().await?;
+            swept.push(settings.engine);
             if strays > 0 {
                 tracing::warn!(strays, "removed what an earlier daemon left running");
             }
         }
+        drop(swept);
+        let identity = sandbox.probe().await?;
         let tried = Tried { sandbox, identity };
         let mut all = self.tried.lock().unwrap_or_else(PoisonError::into_inner);
         all.retain(|(known, _)| known != settings);
