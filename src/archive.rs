@@ -36,15 +36,22 @@ pub fn prepare(home: &Home) -> io::Result<()> {
     files::empty_folder(&home.work())
 }
 
-/// Removes what lies under numbers that the log never gave out.
+/// Removes what a crash between keeping a source and recording it left under the next number.
 ///
 /// # Errors
-/// Those of the file system.
-pub fn forget_from(home: &Home, next: Number) -> io::Result<()> {
+/// Those of the file system; and when there are submissions that the log does not know, more than a crash can leave: the log is then older
+/// than the files, by a slip with a backup say, and going on would overwrite them.
+pub fn forget_unrecorded(home: &Home, next: Number) -> io::Result<()> {
     for entry in fs::read_dir(home.submissions())? {
         let entry = entry?;
-        let number = entry.file_name().to_str().and_then(|name| name.parse::<u64>().ok());
-        if number.is_some_and(|number| number >= next.0) {
+        let Some(number) = entry.file_name().to_str().and_then(|name| name.parse::<u64>().ok()) else { continue };
+        if number > next.0 {
+            let why = format!(
+                "results/submissions/ holds number {number}, and the log ends before number {next}: the log is older than the files; restore it, or move them away"
+            );
+            return Err(io::Error::other(why));
+        }
+        if number == next.0 {
             fs::remove_dir_all(entry.path())?;
         }
     }

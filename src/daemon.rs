@@ -22,7 +22,7 @@ use tokio_util::task::TaskTracker;
 use crate::archive;
 use crate::core::config::Problem;
 use crate::core::history::History;
-use crate::core::machine::{Dirty, Disposal, Effect, Exit, Input, Machine, Mode};
+use crate::core::machine::{Dirty, Disposal, Effect, Exit, Input, Kind, Machine, Mode};
 use crate::core::record::FileKey;
 use crate::core::rules::Rules;
 use crate::core::users::Users;
@@ -87,6 +87,8 @@ struct Daemon {
     cancel: CancellationToken,
     rules: watch::Sender<Arc<Rules>>,
     dirty: Dirty,
+    /// Pages that could not be written: tried again with every sign of life.
+    unpublished: Dirty,
     /// Files that could not be removed from the inbox: every scan finds them again, and they are complained of once.
     stuck: BTreeSet<FileKey>,
     published: Instant,
@@ -111,8 +113,8 @@ pub async fn run(
     let rules = Arc::new(settings.look(false).unwrap_or_else(|| settings::read(home)).map_err(DaemonError::Settings)?);
     archive::prepare(home).map_err(|error| DaemonError::Results("prepare results/", error))?;
     let (journal, history) = Journal::open(&home.log())?;
-    archive::forget_from(home, history.next_number())
-        .map_err(|error| DaemonError::Results("clean results/submissions/", error))?;
+    archive::forget_unrecorded(home, history.next_number())
+        .map_err(|error| DaemonError::Results("go on from results/", error))?;
 
     let (inputs, mut messages) = mpsc::channel(MESSAGES);
     let (publisher, problems) = Publisher::new(home);
@@ -128,6 +130,7 @@ pub async fn run(
         cancel: CancellationToken::new(),
         rules: rules_sender,
         dirty: Dirty::default(),
+        unpublished: Dirty::default(),
         stuck: BTreeSet::new(),
         published: Instant::now() - PUBLISH_PAUSE,
         state: State::new(Utc::now()),
@@ -172,7 +175,7 @@ impl Daemon {
         observe: &mut dyn FnMut(&History),
     ) -> Result<(), DaemonError> {
         tokio::pin!(shutdown);
-        let mut asked_to_end = false;
+        let mut asked_to_end: Option<Instant> = None;
         let mut heartbeat = Instant::now();
         let mut next = Some(Message::Input(Input::Tick { free_bytes: u64::MAX }));
         loop {
@@ -180,11 +183,13 @@ impl Daemon {
                 Some(message) => message,
                 None => tokio::select! {
                     biased;
-                    () = &mut shutdown, if !asked_to_end => {
-                        asked_to_end = true;
+                    () = &mut shutdown, if asked_to_end.is_none() => {
+                        asked_to_end = Some(Instant::now());
                         tracing::info!("asked to end: what runs is cancelled and will be judged by the next daemon");
                         Message::Input(Input::Shutdown)
                     }
+                    // Whatever does not let go of its run in time is left to the next daemon.
+                    () = overdue(asked_to_end) => return Ok(()),
                     Some(message) = messages.recv() => message,
                     () = tokio::time::sleep_until(self.published + PUBLISH_PAUSE), if !self.dirty.is_clean() => {
                         self.publish();
@@ -195,11 +200,7 @@ impl Daemon {
             match message {
                 Message::Input(input) => {
                     if let Some(exit) = self.step(input)? {
-                        self.publish_for_good();
-                        return match exit {
-                            Exit::Done => Ok(()),
-                            Exit::Held(why) => Err(DaemonError::Held(why)),
-                        };
+                        return self.leave(exit);
                     }
                 }
                 Message::Rules(rules) => {
@@ -207,7 +208,9 @@ impl Daemon {
                     let (publisher, problems) = Publisher::new(&self.home);
                     (self.publisher, self.state.problems) = (publisher, problems);
                     self.rules.send_replace(Arc::clone(&rules));
-                    self.step(Input::Rules(rules))?;
+                    if let Some(exit) = self.step(Input::Rules(rules))? {
+                        return self.leave(exit);
+                    }
                 }
                 Message::Problems(problems) => {
                     for problem in &problems {
@@ -226,6 +229,15 @@ impl Daemon {
                 heartbeat = Instant::now();
                 self.beat();
             }
+        }
+    }
+
+    /// Ends in order.
+    fn leave(&mut self, exit: Exit) -> Result<(), DaemonError> {
+        self.publish_for_good();
+        match exit {
+            Exit::Done => Ok(()),
+            Exit::Held(why) => Err(DaemonError::Held(why)),
         }
     }
 
@@ -257,7 +269,11 @@ impl Daemon {
                 if let Disposal::Refused(seq) = disposal {
                     tracing::info!(seq, file = ?arrival.found.name, "refused");
                 }
-                if let Err(error) = archive::dispose(&self.home, &arrival.found, disposal, max_size)
+                if arrival.found.kind == Kind::Folder {
+                    // It may hold any number of files: not on the loop's time.
+                    let (home, found) = (self.home.clone(), arrival.found.clone());
+                    self.tasks.spawn_blocking(move || archive::dispose(&home, &found, disposal, max_size));
+                } else if let Err(error) = archive::dispose(&self.home, &arrival.found, disposal, max_size)
                     && self.stuck.insert(arrival.key())
                 {
                     tracing::warn!(file = ?arrival.found.name, %error, "a file that was dealt with could not be removed from the inbox");
@@ -328,22 +344,39 @@ impl Daemon {
     fn publish_as(&mut self, life: &Life) {
         let dirty = std::mem::take(&mut self.dirty);
         let source = Source { history: self.machine.history(), rules: self.machine.rules() };
-        if let Err(error) = self.publisher.publish(&dirty, source, life) {
-            self.state.complain(&error);
+        match self.publisher.publish(&dirty, source, life) {
+            Ok(()) => self.state.publishing_works(),
+            Err(error) => {
+                self.state.complain(&error);
+                self.unpublished.merge(dirty);
+            }
         }
         self.published = Instant::now();
     }
 
     fn beat(&mut self) {
         let now = Utc::now();
-        let life = self.life();
-        let source = Source { history: self.machine.history(), rules: self.machine.rules() };
-        if let Err(error) = self.publisher.queue(source, &life) {
-            self.state.complain(&error);
+        self.dirty.merge(std::mem::take(&mut self.unpublished));
+        if self.dirty.is_clean() {
+            let source = Source { history: self.machine.history(), rules: self.machine.rules() };
+            if let Err(error) = self.publisher.queue(source, &self.life()) {
+                self.state.complain(&error);
+                self.unpublished.shared = true;
+            }
+        } else {
+            self.publish();
         }
         self.state.beat(&self.home, now, self.machine.held());
         // Under systemd; elsewhere nobody listens.
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Watchdog]);
+    }
+}
+
+/// Returns when the daemon was asked to end too long ago.
+async fn overdue(asked_to_end: Option<Instant>) {
+    match asked_to_end {
+        Some(when) => tokio::time::sleep_until(when + SHUTDOWN_PATIENCE).await,
+        None => std::future::pending().await,
     }
 }
 

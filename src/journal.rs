@@ -162,7 +162,7 @@ impl Journal {
         Ok((journal, history))
     }
 
-    /// Appends a line and syncs it. When this returns an error the line is not in the log, and the daemon has to end: its state is
+    /// Appends a line and syncs it. When this returns an error nobody can say whether the line is in the log, and the daemon has to end: its state may be
     /// ahead of the disk's.
     ///
     /// # Errors

@@ -52,11 +52,19 @@ impl Store {
     /// # Errors
     /// Those of the file system, and when a folder keeps changing while it is copied.
     pub fn now(&mut self, home: &Home, config: &Config) -> io::Result<Arc<Material>> {
+        let named = config.evaluator.command.iter().any(|word| word.contains("{evaluator}"));
+        if named && !home.evaluator().try_exists()? {
+            return Err(io::Error::other("evaluator/ is missing"));
+        }
         let evaluator = self.copy(home, &home.evaluator())?;
         let mut cases = BTreeMap::new();
         let mut hasher = Hasher::default();
         for case in config.cases.all() {
             let copied = self.copy(home, &home.case(case))?;
+            // A folder that is being replaced is gone for a moment: nobody's submission may be judged without it.
+            if !copied.path.join("input.txt").is_file() {
+                return Err(io::Error::other(format!("testcases/{case}/input.txt is missing")));
+            }
             hasher.update(format!("{case} {}\n", copied.sha256).as_bytes());
             cases.insert(case.clone(), copied);
         }
@@ -102,7 +110,7 @@ fn walk(folder: &Path) -> impl Iterator<Item = walkdir::Result<walkdir::DirEntry
 }
 
 fn fingerprint(folder: &Path) -> io::Result<Fingerprint> {
-    if !folder.exists() {
+    if !folder.try_exists()? {
         return Ok(Vec::new());
     }
     walk(folder)
@@ -121,7 +129,7 @@ fn copy_by_content(folder: &Path, cache: &Path) -> io::Result<Copied> {
     let temporary = tempfile::Builder::new().prefix("copy-").tempdir_in(cache)?;
     fs::set_permissions(temporary.path(), fs::Permissions::from_mode(0o755))?;
     let mut hasher = Hasher::default();
-    if folder.exists() {
+    if folder.try_exists()? {
         for entry in walk(folder) {
             let entry = entry?;
             let relative = entry.path().strip_prefix(folder).unwrap_or(entry.path());
@@ -190,6 +198,17 @@ mod tests {
         let material = Store::default().now(&home, &config).expect("copied");
         let path = material.cases.values().next().expect("one").path.display().to_string();
         assert!(!path.contains("one"), "{path}");
+    }
+
+    #[test]
+    fn what_is_missing_is_an_error_and_no_empty_folder() {
+        let (_folder, home, config) = home();
+        let mut store = Store::default();
+        store.now(&home, &config).expect("copied");
+        fs::rename(home.testcases().join("one"), home.testcases().join("one.old")).expect("renamed");
+        assert!(store.now(&home, &config).is_err());
+        fs::rename(home.testcases().join("one.old"), home.testcases().join("one")).expect("renamed");
+        store.now(&home, &config).expect("copied again");
     }
 
     #[test]

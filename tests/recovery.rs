@@ -14,28 +14,28 @@ use support::{Competition, Contest, Engine, OPEN_WEIGHT, answer, slow_answer, wa
 
 #[test]
 fn kill_nine_at_random_moments_under_bubblewrap() {
-    kill_nine_at_random_moments(Engine::Bubblewrap, 12);
+    kill_nine_at_random_moments(Engine::Bubblewrap, 12, 2);
 }
 
 #[test]
 fn kill_nine_at_random_moments_under_docker() {
-    kill_nine_at_random_moments(Engine::Docker, 6);
+    kill_nine_at_random_moments(Engine::Docker, 6, 1);
 }
 
-fn kill_nine_at_random_moments(engine: Engine, kills: usize) {
+fn kill_nine_at_random_moments(engine: Engine, kills: usize, each: usize) {
     let mut chance = Chance::seeded();
     let mut contest = Competition::new("Killed").engine(engine).prepare();
     let mut ids = Vec::new();
     for kill in 0..kills {
         contest.start_with(&[]);
         let lines = contest.log().len();
-        for _ in 0..2 {
+        for _ in 0..each {
             let number = chance.below(9) + 1;
             ids.push((contest.hand_in("mira", "py", slow_answer(&number.to_string(), 0.1)), number));
             ids.push((contest.hand_in("bo", "sh", format!("sleep 0.05; echo {number}\n")), number));
         }
         // By the log's growth, because that is where the moments lie that matter, and then by a little time.
-        let (growth, then) = (chance.below(14) as usize, Duration::from_millis(chance.below(120)));
+        let (growth, then) = (chance.below(6 * each as u64 + 1) as usize, Duration::from_millis(chance.below(120)));
         contest.wait_for("the log grows", || contest.log().len() >= lines + growth);
         let grown = Instant::now();
         wait_until(then, || grown.elapsed() >= then, || ());
@@ -139,6 +139,18 @@ fn sigterm_under_load_ends_in_order(engine: Engine) {
         (1..=4).map(|number| contest.hand_in("mira", "py", slow_answer(&number.to_string(), 1.5))).collect();
     let queue = |list: &str| contest.queue()[list].as_array().map_or(0, Vec::len);
     contest.wait_for("two run, and two wait", || queue("running") == 2 && queue("waiting") == 2);
+    let places: Vec<_> = contest.queue()["waiting"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|row| (row["submission"].clone(), row["position"].clone()))
+        .collect();
+    assert_eq!(places, [(3.into(), 1.into()), (4.into(), 2.into())]);
+    for (id, state) in ids.iter().zip(["running", "running", "waiting", "waiting"]) {
+        contest.wait_for(&format!("the page of {id} says {state}"), || {
+            contest.status(id).is_some_and(|status| status["state"] == state)
+        });
+    }
 
     let asked = Instant::now();
     assert!(contest.stop().success(), "it ends with 0");
@@ -222,28 +234,43 @@ fn page(contest: &Contest, name: &str) -> String {
 }
 
 #[test]
-fn an_evaluator_that_is_gone_is_nobodys_failure_but_the_instructors() {
+fn what_an_instructor_takes_away_for_a_moment_holds_the_queue_and_costs_nobody_a_result() {
+    let contest = Competition::new("Gone").start();
+    for (file, said) in [("evaluator/evaluator.py", "evaluator.command"), ("testcases/two", "testcases.public")] {
+        let aside = contest.outside("aside");
+        fs::rename(contest.path(file), &aside).expect("taken away");
+        let judged = contest.count("judged");
+        let id = contest.hand_in("mira", "py", answer("4"));
+        contest.wait_for("the queue page says that judging is held", || page(&contest, "queue.html").contains("held"));
+        contest.wait_for("`podium status` says what is missing", || contest.podium(&["status"]).stdout.contains(said));
+        contest.never_within(Duration::from_secs(2), "something is judged", || contest.count("judged") > judged);
+        // It goes on by itself, without anybody touching the settings.
+        fs::rename(&aside, contest.path(file)).expect("put back");
+        assert_eq!(contest.outcome(&id)["verdict"], "accepted", "{file}");
+        contest.wait_for("`podium status` has nothing to say", || contest.podium(&["status"]).code == Some(0));
+    }
+}
+
+#[test]
+fn an_evaluator_that_fails_is_nobodys_failure_but_the_instructors() {
     let contest = Competition::new("No evaluator").start();
-    let file = contest.path("evaluator/evaluator.py");
-    fs::rename(&file, contest.path("evaluator/elsewhere.py")).expect("renamed");
+    let evaluator = contest.path("evaluator/evaluator.py");
+    let good = fs::read_to_string(&evaluator).expect("the evaluator");
+    fs::write(&evaluator, "import not_there\n").expect("edited");
     let id = contest.hand_in("mira", "py", answer("4"));
     let status = contest.outcome(&id);
     assert_eq!((&status["verdict"], &status["public_score"]), (&"evaluator-error".into(), &Value::Null), "{status}");
     contest.wait_for_site();
     assert_eq!(contest.board()["rows"].as_array().map(Vec::len), Some(0), "no score, no row");
-    contest.podium(&["status"]).says("evaluator.py");
+    contest.podium(&["status"]).says("not_there");
+    assert!(
+        !contest.site().0.values().any(|page| String::from_utf8_lossy(page).contains("not_there")),
+        "students read that it failed, not how"
+    );
 
-    // Settings that name what is not there are a mistake that has a line; the last good ones stay.
-    contest.set("competition.title", "Still no evaluator");
-    contest.wait_for("the daemon complains", || contest.daemon().said().contains("evaluator.command"));
-    contest.podium(&["status"]).exits(1).says("evaluator.command");
-    assert_eq!(contest.board()["title"], "No evaluator");
-
-    // As soon as it is back, everything goes on, without anybody touching the settings again.
-    fs::rename(contest.path("evaluator/elsewhere.py"), &file).expect("renamed");
+    fs::write(&evaluator, good).expect("mended");
     let id = contest.hand_in("mira", "py", answer("4"));
     assert_eq!(contest.outcome(&id)["verdict"], "accepted");
-    contest.wait_for("the new settings are in force", || contest.board()["title"] == "Still no evaluator");
 }
 
 #[test]
@@ -262,4 +289,34 @@ fn a_program_that_takes_the_evaluator_with_it_does_not_take_the_queue() {
     contest.wait_for("the settings are in force again", || contest.daemon().said().matches("in force").count() == 2);
     let id = contest.hand_in("mira", "py", answer("4"));
     assert_eq!(contest.outcome(&id)["verdict"], "accepted");
+    contest.wait_for_site();
+    let charged = if status["verdict"] == "infrastructure-error" { 1 } else { 2 };
+    assert_eq!(contest.board()["rows"][0]["attempts"], charged, "what failed on our side is not charged");
+}
+
+#[test]
+fn a_page_that_cannot_be_written_is_said_until_it_can_and_then_it_is_written() {
+    let contest = Competition::new("Pages").start();
+    let first = contest.hand_in("mira", "py", answer("5"));
+    contest.outcome(&first);
+    contest.wait_for_site();
+    // Something lies where a page belongs: even root cannot write there.
+    let pages = ["public/index.html", "public/u/mira/index.html"];
+    for page in pages {
+        fs::remove_file(contest.path(page)).expect("a page");
+        fs::create_dir_all(contest.path(page).join("in-the-way")).expect("something in the way");
+    }
+    let id = contest.hand_in("mira", "py", answer("4"));
+    assert_eq!(contest.outcome(&id)["verdict"], "accepted", "what can be written is");
+    contest.wait_for("the board is there for programs", || contest.board()["rows"][0]["score"] == 44);
+    contest.wait_for("`podium status` names the page", || contest.podium(&["status"]).stdout.contains("index.html"));
+    contest.never_within(Duration::from_secs(5), "`podium status` forgets it", || {
+        !contest.podium(&["status"]).stdout.contains("index.html")
+    });
+    assert!(contest.daemon().said().matches("index.html").count() < 5, "once is enough:\n{}", contest.daemon().said());
+    for page in pages {
+        fs::remove_dir_all(contest.path(page)).expect("out of the way");
+        contest.wait_for(&format!("{page} is there"), || contest.path(page).is_file());
+    }
+    contest.wait_for("`podium status` has nothing to say", || contest.podium(&["status"]).code == Some(0));
 }

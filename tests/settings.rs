@@ -223,9 +223,18 @@ fn the_hours_of_the_competition_open_and_close_it() {
     // Extended: open again.
     contest.set("competition.closes_at", at(3600));
     contest.wait_for("the board is open again", || contest.board()["state"] == "open");
-    // Not yet open.
+    // Not yet open: nothing is taken, and no total shows of a competition that is to go on.
     contest.set("competition.opens_at", at(1800));
-    contest.wait_for("the board is not open yet", || contest.board()["state"] == "closed");
+    contest.wait_for("the settings are in force", || contest.daemon().said().matches("in force").count() == 2);
+    let hasty = contest.hand_in("mira", "py", answer("1"));
+    contest.outcome(&hasty);
+    assert_eq!(contest.event("rejected", &hasty)["refusal"], "board-closed");
+    assert_eq!((&contest.board()["state"], &contest.board()["scores"]), (&"open".into(), &"public".into()));
+    // The moment of opening is a line of its own, and opens it.
+    contest.set("competition.opens_at", at(2));
+    contest.wait_for("it has opened", || contest.events("board").len() == 4);
+    let timely = contest.hand_in("mira", "py", answer("1"));
+    assert_eq!(contest.outcome(&timely)["verdict"], "accepted");
     let states: Vec<_> = contest.events("board").iter().map(|line| line["state"].clone()).collect();
-    assert_eq!(states, ["open", "closed", "open", "closed"]);
+    assert_eq!(states, ["open", "closed", "open", "open"]);
 }

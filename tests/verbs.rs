@@ -531,6 +531,24 @@ fn what_a_check_refuses_costs_no_attempt(engine: Engine) {
     contest.assert_ids_are_secret();
 }
 
+#[test]
+fn a_check_that_takes_its_time_keeps_nobody_waiting() {
+    // The check runs the program: whoever hands it in decides how long that takes.
+    let mut contest = Competition::new("Slow checks")
+        .set("languages.slow.command", vec!["sh", "{source}"])
+        .set("languages.slow.check", vec!["sh", "{source}"])
+        .start();
+    let slow = contest.hand_in("bo", "slow", "sleep 60\n");
+    let quick = contest.hand_in("mira", "py", answer("4"));
+    assert_eq!(contest.outcome(&quick)["verdict"], "accepted");
+    assert_eq!(contest.status(&slow), None, "it was judged while the other was looked at");
+    let status = contest.outcome(&slow);
+    assert_eq!(status["state"], "rejected");
+    assert!(status["reason"].as_str().is_some_and(|reason| reason.contains("wall limit")), "{status}");
+    assert!(contest.stop().success());
+    assert_eq!(contest.traces(), [""; 0]);
+}
+
 // ---------------------------------------------------------------------------------------------- what a program gets
 
 #[test]
@@ -544,7 +562,7 @@ fn a_program_gets_its_input_twice_and_learns_nothing_else_of_the_case_under_dock
 }
 
 fn a_program_gets_its_input_twice_and_learns_nothing_else(engine: Engine) {
-    let contest = Competition::new("Contract").engine(engine).start();
+    let contest = Competition::new("Contract").engine(engine).set("limits.cpu", "5s").start();
     let look = "import os, sys
 given = sys.stdin.read()
 assert open(sys.argv[1]).read() == given and len(sys.argv) == 2, sys.argv

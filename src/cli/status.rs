@@ -101,6 +101,14 @@ fn gather(home: &Home, now: DateTime<Utc>) -> anyhow::Result<Status> {
             problems.push(format!("the daemon (process {}) has given no sign of life for {silent} s", written.pid));
         }
     }
+    if !running {
+        let unfinished = history.waiting().count() + history.running().count();
+        if let Some(last) = state::read(home) {
+            problems.push(format!("no daemon runs, and the last one (process {}) did not end in order", last.pid));
+        } else if unfinished > 0 {
+            problems.push(format!("no daemon runs, and {unfinished} submissions wait to be judged"));
+        }
+    }
     let workers = rules.as_ref().ok().map(|rules| rules.config.queue.workers);
     let expected = eta::expected(&history, workers.unwrap_or(1), now);
     Ok(Status {

@@ -35,17 +35,28 @@ pub(super) struct Arguments {
     json: bool,
 }
 
-pub(super) fn run(home: &Home, arguments: &Arguments) -> anyhow::Result<Exit> {
+/// Whose it is and what it is called, out of what was asked for.
+fn sender(arguments: &Arguments) -> anyhow::Result<(UserName, SubmissionId)> {
     let user: UserName = arguments.user.parse().with_context(|| format!("{:?} is not a user name", arguments.user))?;
     let id = arguments.id.clone().unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
     let id: SubmissionId = id.parse().with_context(|| format!("{id:?} is not an id"))?;
+    Ok((user, id))
+}
+
+pub(super) fn run(home: &Home, arguments: &Arguments) -> anyhow::Result<Exit> {
+    let (user, id) = match sender(arguments) {
+        Ok(sender) => sender,
+        Err(error) => {
+            eprintln!("podium: {error:#}");
+            return Ok(Exit::Usage);
+        }
+    };
     let extension = arguments.file.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
     let extension: Extension = extension
         .parse()
         .with_context(|| format!("{} has no ending that says its language", arguments.file.display()))?;
-    let bytes = fs::read(&arguments.file).with_context(|| format!("failed to read {}", arguments.file.display()))?;
-
     let name = FileName { user, id, extension };
+    let bytes = fs::read(&arguments.file).with_context(|| format!("failed to read {}", arguments.file.display()))?;
     let own = home.inbox().join(name.user.as_str()).join("in");
     let folder = if own.is_dir() { own } else { home.inbox() };
     anyhow::ensure!(folder.is_dir(), "{} is not a competition home: it has no inbox/", home.root().display());

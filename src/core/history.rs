@@ -9,8 +9,9 @@ use chrono::{DateTime, Utc};
 use super::config::{Board, Cases, Scoring};
 use super::digest::Digest;
 use super::ids::{CaseName, Extension, Number, SubmissionId, UserName};
-use super::record::{Event, FileKey, Judged, Record, Refusal};
+use super::record::{CaseResult, Event, FileKey, Judged, Record, Refusal};
 use super::score::Score;
+use super::users::Role;
 use super::verdict::{Fault, Verdict};
 
 /// Everything that the log says.
@@ -61,6 +62,8 @@ pub struct Submission {
     pub size: u64,
     /// The digest of its bytes.
     pub sha256: Digest,
+    /// What its user was.
+    pub role: Role,
     /// The line that accepted it.
     pub receipt: Receipt,
     /// How often a judging of it began.
@@ -144,6 +147,7 @@ impl History {
                     language: accepted.language.clone(),
                     size: accepted.size,
                     sha256: accepted.sha256,
+                    role: accepted.role,
                     receipt: head,
                     attempts: 0,
                     state: State::Waiting,
@@ -326,7 +330,7 @@ impl Submission {
 impl Judged {
     /// A case's result.
     #[must_use]
-    pub fn case(&self, name: &CaseName) -> Option<&super::record::CaseResult> {
+    pub fn case(&self, name: &CaseName) -> Option<&CaseResult> {
         self.cases.iter().find(|result| result.case == *name)
     }
 
@@ -340,17 +344,19 @@ impl Judged {
     /// the case came into the set after this judging.
     #[must_use]
     pub fn score<'c>(&self, set: impl IntoIterator<Item = &'c CaseName>, rules: &Scoring) -> Option<Score> {
-        let scores: Option<Vec<Score>> = set
-            .into_iter()
-            .map(|name| {
-                let result = self.case(name)?;
-                match result.verdict.fault() {
-                    Fault::Nobody => result.score,
-                    Fault::Student => Some(rules.failed),
-                    Fault::Instructor | Fault::Operator => None,
-                }
-            })
-            .collect();
+        let scores: Option<Vec<Score>> = set.into_iter().map(|name| self.case(name)?.score_under(rules)).collect();
         Score::total(&scores?, rules.total)
+    }
+}
+
+impl CaseResult {
+    /// What the case scores under the rules in force, which may say another `failed` than those it was judged by.
+    #[must_use]
+    pub fn score_under(&self, rules: &Scoring) -> Option<Score> {
+        match self.verdict.fault() {
+            Fault::Nobody => self.score,
+            Fault::Student => Some(rules.failed),
+            Fault::Instructor | Fault::Operator => None,
+        }
     }
 }

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 
+use super::config::SandboxSettings;
 use super::digest::Digest;
 use super::history::{History, State};
 use super::ids::{Number, SubmissionId, UserName};
@@ -23,6 +24,8 @@ pub use intake::{Arrival, Found, Kind, Reception, Unreceived};
 
 /// How often a judging is begun again after a failure of the platform, before the submission is set aside as `infrastructure-error`.
 const MOST_FAILURES: u32 = 3;
+/// How long to wait before the next try, by how many have failed: tries within milliseconds of each other are one try.
+const PAUSES: [TimeDelta; 2] = [TimeDelta::seconds(1), TimeDelta::seconds(10)];
 /// How often a judging may begin at all: what takes the daemon down with it every time must not do so for ever.
 const MOST_ATTEMPTS: u32 = 20;
 /// Below this much free space nothing is taken in and nothing starts, so that there is room to record what runs.
@@ -177,14 +180,23 @@ pub struct Machine {
     history: History,
     intake: Intake,
     running: BTreeSet<Number>,
-    failures: BTreeMap<Number, u32>,
+    failures: BTreeMap<Number, Failures>,
     sandbox: Sandbox,
+    /// The settings that are being tried.
+    probing: Option<SandboxSettings>,
     disk_full: bool,
     stopping: bool,
     listed: bool,
     exited: bool,
     dirty: Dirty,
     effects: Vec<Effect>,
+}
+
+/// The failed tries of one judging.
+#[derive(Debug)]
+struct Failures {
+    count: u32,
+    not_before: DateTime<Utc>,
 }
 
 /// What is known of the sandbox.
@@ -213,6 +225,7 @@ impl Machine {
             running: BTreeSet::new(),
             failures: BTreeMap::new(),
             sandbox: Sandbox::Unknown,
+            probing: None,
             disk_full: false,
             stopping: false,
             listed: false,
@@ -277,8 +290,8 @@ impl Machine {
             return;
         }
         if self.sandbox == Sandbox::Unknown {
-            self.effects.push(Effect::Probe(Arc::clone(&self.rules)));
             self.sandbox = Sandbox::Trying;
+            self.probe();
         }
         self.accept_in_order(now);
         if self.sandbox == Sandbox::Ready && !self.disk_full {
@@ -294,11 +307,12 @@ impl Machine {
     fn exit_when_done(&mut self) {
         let stopped = self.stopping && self.running.is_empty() && self.intake.is_still();
         let finished = self.mode == Mode::Once && self.listed && self.is_idle();
-        let exit = match &self.sandbox {
+        let held = self.held().filter(|_| self.mode == Mode::Once && self.running.is_empty());
+        let exit = match held {
             _ if self.exited => return,
             _ if stopped || finished => Exit::Done,
-            Sandbox::Held(why) if self.mode == Mode::Once && self.running.is_empty() => Exit::Held(why.clone()),
-            Sandbox::Held(_) | Sandbox::Unknown | Sandbox::Trying | Sandbox::Ready => return,
+            Some(why) => Exit::Held(why.to_owned()),
+            None => return,
         };
         self.exited = true;
         self.effects.push(Effect::Exit(exit));
@@ -323,8 +337,12 @@ impl Machine {
     }
 
     fn turn_board(&mut self, now: DateTime<Utc>) {
-        let state = self.rules.config.board_at(now);
-        if self.history.board() != Some(state) {
+        let config = &self.rules.config;
+        let state = config.board_at(now);
+        // The moment of opening is a line of its own, so that the pages, which know no clock, change with it.
+        let opens = config.competition.opens_at.filter(|opens| config.takes_submissions_at(now) && now >= *opens);
+        let opened = opens.is_some_and(|opens| self.history.head().is_some_and(|head| head.at < opens));
+        if self.history.board() != Some(state) || opened {
             let config_sha256 = self.rules.config_sha256;
             self.append(now, Event::Board(BoardChanged { state, config_sha256 }));
             self.dirty.everything = true;
@@ -340,6 +358,11 @@ impl Machine {
     }
 
     fn sandbox_tried(&mut self, outcome: Result<(), String>) {
+        if self.probing.take().is_some_and(|tried| tried != self.rules.config.sandbox) {
+            // The settings changed meanwhile: the answer is about others.
+            self.sandbox = Sandbox::Unknown;
+            return;
+        }
         let tried = match outcome {
             Ok(()) => Sandbox::Ready,
             Err(why) => Sandbox::Held(why),
@@ -353,6 +376,14 @@ impl Machine {
     fn tick(&mut self, free_bytes: u64) {
         self.disk_full = free_bytes < LEAST_FREE_BYTES;
         if matches!(self.sandbox, Sandbox::Held(_)) && !self.stopping {
+            self.probe();
+        }
+    }
+
+    /// One at a time: an engine that hangs is not asked again and again.
+    fn probe(&mut self) {
+        if self.probing.is_none() {
+            self.probing = Some(self.rules.config.sandbox.clone());
             self.effects.push(Effect::Probe(Arc::clone(&self.rules)));
         }
     }
@@ -367,9 +398,8 @@ impl Machine {
 
     fn start_next(&mut self, now: DateTime<Utc>) {
         while self.running.len() < self.rules.config.queue.workers {
-            let Some(next) = self.history.waiting().next() else {
-                return;
-            };
+            let may_start = |number| self.failures.get(&number).is_none_or(|failures| failures.not_before <= now);
+            let Some(next) = self.history.waiting().find(|waiting| may_start(waiting.number)) else { return };
             let (number, attempt) = (next.number, next.attempts + 1);
             if attempt > MOST_ATTEMPTS {
                 self.set_aside(now, number, "its judging began too often without an end");
@@ -404,10 +434,12 @@ impl Machine {
             }
             Err(Trouble::Failed(why)) => {
                 self.history.put_back(number);
-                let failures = self.failures.entry(number).or_default();
-                *failures += 1;
-                if *failures >= MOST_FAILURES {
+                let count = self.failures.get(&number).map_or(0, |failures| failures.count) + 1;
+                if count >= MOST_FAILURES {
                     self.set_aside(now, number, &why);
+                } else {
+                    let not_before = now + PAUSES[(count as usize - 1).min(PAUSES.len() - 1)];
+                    self.failures.insert(number, Failures { count, not_before });
                 }
             }
         }

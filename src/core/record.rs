@@ -16,6 +16,7 @@ use super::config::Board;
 use super::digest::Digest;
 use super::ids::{CaseName, Extension, Number, SubmissionId, UserName};
 use super::score::Score;
+use super::users::Role;
 use super::verdict::Verdict;
 
 /// The format that this program writes.
@@ -92,6 +93,9 @@ pub struct Accepted {
     pub sha256: Digest,
     /// The file that it was in the inbox.
     pub inbox: FileKey,
+    /// What its user was when it arrived; who is taken off the list later keeps it.
+    #[serde(default)]
+    pub role: Role,
     /// The board when it arrived.
     pub board: Board,
     /// The config.toml in force.
@@ -350,6 +354,7 @@ pub(crate) mod tests {
                 size: n,
                 sha256: Digest::of(b"x"),
                 inbox: key,
+                role: Role::Student,
                 board: Board::Open,
                 config_sha256: Digest::ZERO,
             })),

@@ -55,7 +55,7 @@ pub fn standings(board: Board, history: &History, config: &Config, users: &Users
         let Some(row) = best(board, user, &submissions, config) else {
             continue;
         };
-        match users.role_in_history(user) {
+        match users.role_in_history(user, submissions.last().map(|last| last.role)) {
             Role::Student => rows.push(row),
             Role::Evaluator | Role::Superuser if config.score.show_reference => reference.push(row),
             Role::Evaluator | Role::Superuser => {}

@@ -74,6 +74,7 @@ impl Story {
             size: 10,
             sha256: Digest::of(b"source"),
             inbox: FileKey { changed_ns: i64::try_from(number.0).expect("small"), inode: number.0 },
+            role: crate::core::users::Role::Student,
             board: Board::Open,
             config_sha256: Digest::ZERO,
         }));

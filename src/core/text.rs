@@ -1,17 +1,31 @@
 //! Text that a stranger wrote, made safe to show on a page, in a log or on a terminal.
 
-/// The text with every control and direction-changing character spelled out, cut to `most` characters.
+/// The text with every control and direction-changing character spelled out, and at most `most` characters long: a longer
+/// one ends in `…`.
 ///
 /// Escapes like `\u{202e}` are visible, so that two texts that differ stay different.
 #[must_use]
 pub fn visible(text: &str, most: usize) -> String {
     let mut shown = String::with_capacity(text.len().min(most));
-    for (count, c) in text.chars().enumerate() {
-        if count == most {
+    let mut length = 0;
+    // Where the text would have to end to leave room for the sign that it goes on.
+    let mut cut = 0;
+    for c in text.chars() {
+        let before = shown.len();
+        if hidden(c) {
+            shown.extend(c.escape_default())
+        } else {
+            shown.push(c)
+        }
+        length += shown[before..].chars().count();
+        if length > most {
+            shown.truncate(cut);
             shown.push('…');
             break;
         }
-        if hidden(c) { shown.extend(c.escape_default()) } else { shown.push(c) }
+        if length < most {
+            cut = shown.len();
+        }
     }
     shown
 }
@@ -41,7 +55,9 @@ mod tests {
     #[test]
     fn escapes_are_spelled_out() {
         assert_eq!(visible("a\u{1b}[2Jb\u{202e}c\n", 99), "a\\u{1b}[2Jb\\u{202e}c\\n");
-        assert_eq!(visible("abcdef", 3), "abc…");
+        assert_eq!(visible("abcdef", 3), "ab…");
+        assert_eq!(visible("abc", 3), "abc");
+        assert_eq!(visible("ab\u{1b}\u{1b}", 9), "ab\\u{1b}…");
         assert_eq!(visible_lines("a\r\nb\tc\u{7}"), "a\nb\tc\\u{7}");
     }
 
@@ -49,6 +65,7 @@ mod tests {
         #[test]
         fn nothing_hidden_is_left(text in any::<String>()) {
             prop_assert!(!visible(&text, 1000).chars().any(hidden));
+            prop_assert!(visible(&text, 7).chars().count() <= 7);
             prop_assert!(!visible_lines(&text).chars().any(|c| hidden(c) && c != '\n' && c != '\t'));
         }
     }

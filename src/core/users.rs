@@ -11,10 +11,11 @@ use super::ids::UserName;
 pub const FILE: &str = "users.csv";
 
 /// What a user is here for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
     /// Ranked.
+    #[default]
     Student,
     /// Submits unranked reference entries.
     Evaluator,
@@ -41,10 +42,10 @@ impl Users {
         }
     }
 
-    /// The role under which a user's earlier submissions show: whoever was removed from the list since keeps the history as a student.
+    /// The role under which a user's submissions show: whoever was removed from the list keeps that of the last one.
     #[must_use]
-    pub fn role_in_history(&self, user: &UserName) -> Role {
-        self.role(user).unwrap_or(Role::Student)
+    pub fn role_in_history(&self, user: &UserName, recorded: Option<Role>) -> Role {
+        self.role(user).or(recorded).unwrap_or_default()
     }
 
     /// Reads users.csv. Passwords are not kept.

@@ -50,6 +50,11 @@ impl State {
         self.publishing = Some(text);
     }
 
+    /// Every page is up to date again.
+    pub(super) fn publishing_works(&mut self) {
+        self.publishing = None;
+    }
+
     pub(super) fn beat(&mut self, home: &Home, now: DateTime<Utc>, held: Option<&str>) {
         if self.held.as_deref() != held {
             match held {
@@ -58,7 +63,7 @@ impl State {
             }
             self.held = held.map(str::to_owned);
         }
-        let problems = self.problems.iter().map(ToString::to_string).chain(self.publishing.take()).collect();
+        let problems = self.problems.iter().map(ToString::to_string).chain(self.publishing.clone()).collect();
         let written = Written {
             pid: std::process::id(),
             version: env!("CARGO_PKG_VERSION").to_owned(),

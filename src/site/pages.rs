@@ -135,7 +135,12 @@ fn overrides(folder: &Path, problems: &mut Vec<Problem>) -> Vec<(String, Vec<u8>
     if !folder.is_dir() {
         return found;
     }
-    for entry in walkdir::WalkDir::new(folder).sort_by_file_name() {
+    // What editors and version control leave beside a file is no page.
+    let meant = |entry: &walkdir::DirEntry| {
+        let name = entry.file_name().to_string_lossy();
+        entry.depth() == 0 || !(name.starts_with('.') || name.ends_with('~'))
+    };
+    for entry in walkdir::WalkDir::new(folder).sort_by_file_name().into_iter().filter_entry(meant) {
         let read = entry.map_err(std::io::Error::from).and_then(|entry| {
             if !entry.file_type().is_file() {
                 return Ok(None);

@@ -128,22 +128,23 @@ impl Publisher {
             files::remove_temporary(&public, DEEPEST).map_err(|source| PublishError::Write { path: public, source }),
         );
         first.note(self.close_listing("s"));
-        let mut submissions = BTreeSet::new();
+        let mut known: BTreeSet<String> = self.pages.assets().keys().cloned().collect();
+        known.extend(["index.html", "leaderboard.json", "queue.html", "queue.json"].map(str::to_owned));
+        let private = source.history.submissions().iter().map(|submission| &submission.id);
+        for id in private.chain(source.history.refused().keys()) {
+            known.extend(["index.html", "status.json"].map(|name| format!("{}/{name}", view::folder(id))));
+        }
         for submission in source.history.submissions() {
             first.note(self.submission(source, submission));
-            submissions.insert(submission.id.to_string());
         }
         for id in source.history.refused().keys() {
             first.note(self.refused(source, id));
-            submissions.insert(id.to_string());
         }
-        let mut users = BTreeSet::new();
         for (user, _) in source.history.users() {
             first.note(self.user(source, user));
-            users.insert(user.to_string());
+            known.insert(format!("u/{user}/index.html"));
         }
-        first.note(self.sweep("s", &submissions));
-        first.note(self.sweep("u", &users));
+        first.note(self.sweep(&known));
     }
 
     /// Makes a folder whose entries can be opened by name and not be listed: their names are the secret. A web server that lists folders, or
@@ -155,21 +156,24 @@ impl Publisher {
             .map_err(|source| PublishError::Write { path, source })
     }
 
-    /// Removes the folders under `folder` that have no place there: of a log that was replaced, or made by hand.
-    fn sweep(&self, folder: &str, known: &BTreeSet<String>) -> Result<(), PublishError> {
-        let folder = self.home.public().join(folder);
-        let entries = match fs::read_dir(&folder) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            Err(source) => {
-                return Err(PublishError::Write { path: folder, source });
-            }
+    /// Removes every file that is no page: of a log that was replaced, of a template that is gone, put there by hand. Names that begin
+    /// with a dot (`.well-known`) are the web server's business.
+    fn sweep(&self, known: &BTreeSet<String>) -> Result<(), PublishError> {
+        let public = self.home.public();
+        let visible = |entry: &walkdir::DirEntry| {
+            entry.depth() == 0 || !entry.file_name().to_str().is_some_and(|name| name.starts_with('.'))
         };
-        for entry in entries.flatten() {
-            if !entry.file_name().to_str().is_some_and(|name| known.contains(name)) {
-                let path = entry.path();
-                let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
-                removed.map_err(|source| PublishError::Write { path, source })?;
+        let walk = walkdir::WalkDir::new(&public).contents_first(true).into_iter();
+        for entry in walk.filter_entry(visible).flatten().filter(|entry| entry.depth() > 0) {
+            let path = entry.path();
+            let name = path.strip_prefix(&public).unwrap_or(path).to_string_lossy();
+            if entry.file_type().is_dir() {
+                // Goes only where it is empty.
+                if name != "s" {
+                    let _ = fs::remove_dir(path);
+                }
+            } else if !known.contains(name.as_ref()) {
+                fs::remove_file(path).map_err(|source| PublishError::Write { path: path.to_owned(), source })?;
             }
         }
         Ok(())

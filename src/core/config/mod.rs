@@ -51,7 +51,7 @@ pub struct Competition {
     pub title: String,
     /// What a superuser wrote; [`Config::board_at`] says what holds at a moment.
     pub state: Board,
-    /// Before this moment the board counts as closed to submissions.
+    /// Before this moment no submissions are taken.
     pub opens_at: Option<DateTime<Utc>>,
     /// From this moment on the board is closed.
     pub closes_at: Option<DateTime<Utc>>,
@@ -219,15 +219,20 @@ pub struct Queue {
 }
 
 impl Config {
-    /// Whether the board is open at a moment: what the superuser wrote, within the hours, if any are given.
+    /// What the board is at a moment: closed when the superuser wrote so, or when its time has come. Before `opens_at` it is open, and takes
+    /// nothing yet: the totals of a competition that is to go on show nowhere.
     #[must_use]
     pub fn board_at(&self, now: DateTime<Utc>) -> Board {
         let competition = &self.competition;
-        let before = competition.opens_at.is_some_and(|opens| now < opens);
-        let after = competition.closes_at.is_some_and(|closes| now >= closes);
         match competition.state {
-            Board::Open if !after && !before => Board::Open,
+            Board::Open if competition.closes_at.is_none_or(|closes| now < closes) => Board::Open,
             Board::Open | Board::Closed => Board::Closed,
         }
+    }
+
+    /// Whether submissions are taken at a moment.
+    #[must_use]
+    pub fn takes_submissions_at(&self, now: DateTime<Utc>) -> bool {
+        self.board_at(now) == Board::Open && self.competition.opens_at.is_none_or(|opens| now >= opens)
     }
 }

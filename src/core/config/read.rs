@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
 use toml::de::DeTable;
 
 use super::problem::Problem;
@@ -61,8 +60,8 @@ fn competition<'t>(reader: &mut Reader<'t>, root: &mut Table<'t, '_>) -> Competi
     let competition = Competition {
         title,
         state: table.word(reader, "state", &[("open", Board::Open), ("closed", Board::Closed)]).unwrap_or(Board::Open),
-        opens_at: table.parsed(reader, "opens_at", moment),
-        closes_at: table.parsed(reader, "closes_at", moment),
+        opens_at: table.moment(reader, "opens_at"),
+        closes_at: table.moment(reader, "closes_at"),
     };
     if let (Some(opens), Some(closes)) = (competition.opens_at, competition.closes_at)
         && closes <= opens
@@ -71,12 +70,6 @@ fn competition<'t>(reader: &mut Reader<'t>, root: &mut Table<'t, '_>) -> Competi
     }
     table.done(reader);
     competition
-}
-
-fn moment(text: &str) -> Result<DateTime<Utc>, String> {
-    DateTime::parse_from_rfc3339(text)
-        .map(|moment| moment.with_timezone(&Utc))
-        .map_err(|_| format!("{text:?} is no moment; write RFC 3339, such as \"2026-11-27T18:00:00+01:00\""))
 }
 
 fn cases<'t>(reader: &mut Reader<'t>, root: &mut Table<'t, '_>) -> Cases {
@@ -330,6 +323,7 @@ fn queue<'t>(reader: &mut Reader<'t>, root: &mut Table<'t, '_>) -> Queue {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::config::table::moment;
 
     const LEAST: &str = "[testcases]\npublic = [\"one\"]\n[evaluator]\ncommand = [\"true\"]\n";
 
@@ -402,14 +396,17 @@ mod tests {
     }
 
     #[test]
-    fn hours_close_the_board_by_themselves() {
+    fn hours_open_and_close_the_board_by_themselves() {
         let text = format!(
             "{LEAST}[competition]\nopens_at = \"2026-01-01T00:00:00Z\"\ncloses_at = \"2026-01-02T01:00:00+01:00\"\n"
         );
         let config = config(&text).expect("good");
-        let at = |text: &str| config.board_at(moment(text).expect("a moment"));
-        assert_eq!(at("2025-12-31T23:59:59Z"), Board::Closed);
-        assert_eq!(at("2026-01-01T00:00:00Z"), Board::Open);
-        assert_eq!(at("2026-01-02T00:00:00Z"), Board::Closed);
+        let at = |text: &str| {
+            let at = moment(text).expect("a moment");
+            (config.board_at(at), config.takes_submissions_at(at))
+        };
+        assert_eq!(at("2025-12-31T23:59:59Z"), (Board::Open, false));
+        assert_eq!(at("2026-01-01T00:00:00Z"), (Board::Open, true));
+        assert_eq!(at("2026-01-02T00:00:00Z"), (Board::Closed, false));
     }
 }

@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -235,6 +236,14 @@ impl<'t, 'v> Table<'t, 'v> {
         })
     }
 
+    /// A moment, as a text or as TOML's own date: RFC 3339 with an offset.
+    pub(super) fn moment(&mut self, reader: &mut Reader<'t>, key: &'static str) -> Option<DateTime<Utc>> {
+        self.value(reader, key, |value| match value {
+            DeValue::Datetime(written) => moment(&written.to_string()),
+            other => text(other).and_then(moment),
+        })
+    }
+
     /// A list of texts.
     pub(super) fn texts(&mut self, reader: &mut Reader<'t>, key: &'static str) -> Option<Vec<String>> {
         self.value(reader, key, |value| {
@@ -272,6 +281,11 @@ fn text<'a>(value: &'a DeValue<'_>) -> Result<&'a str, String> {
         DeValue::String(text) => Ok(text),
         other => Err(format!("has to be a text in quotes, and is {}", kind(other))),
     }
+}
+
+pub(super) fn moment(text: &str) -> Result<DateTime<Utc>, String> {
+    let wanted = || format!("{text:?} is no moment; write RFC 3339, such as \"2026-11-27T18:00:00+01:00\"");
+    DateTime::parse_from_rfc3339(text).map(|moment| moment.with_timezone(&Utc)).map_err(|_| wanted())
 }
 
 /// Bytes out of "256 MiB". Units as in IEC 80000-13: MiB is 2^20, MB is 10^6.

@@ -11,7 +11,7 @@ use super::{Disposal, Effect, Machine};
 use crate::core::config::{Board, Identity};
 use crate::core::digest::Digest;
 use crate::core::ids::{SubmissionId, UserName};
-use crate::core::record::{Accepted, Event, FileKey, Refusal, Rejected};
+use crate::core::record::{Accepted, Event, FileKey, Refusal, Rejected, moment};
 use crate::core::submission::{FileName, Named, read_name};
 use crate::core::text::visible;
 
@@ -20,6 +20,10 @@ use crate::core::text::visible;
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Receptions under way at one time: each may run a compiler.
 const MOST_RECEPTIONS: usize = 2;
+
+/// Files refused out of one listing: each is a line of the log, synced. The next listing has the others, and whoever fills the inbox with
+/// junk keeps nobody else waiting.
+const MOST_REFUSALS: usize = 100;
 
 /// Something that lies in the inbox, as the scan saw it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,12 +104,16 @@ pub(super) struct Intake {
     arriving: BTreeMap<Turn, Arriving>,
     /// Files of the last listing that need more time.
     settling: usize,
+    /// Files of the last listing that were refused.
+    refusals: usize,
 }
 
 #[derive(Debug)]
 struct Arriving {
     arrival: Arrival,
     name: FileName,
+    /// The board when it was found: what counts is when it arrived, however long its check took.
+    board: Board,
     step: Step,
 }
 
@@ -153,6 +161,7 @@ impl Machine {
         // What waited for its turn and is gone, or became another file by changing, comes in by its new key or not at all.
         self.intake.arriving.retain(|key, arriving| !matches!(arriving.step, Step::Waiting) || present.contains(key));
         self.intake.settling = 0;
+        self.intake.refusals = 0;
         for found in found {
             if !self.intake.arriving.contains_key(&turn(&found)) {
                 self.consider(now, found);
@@ -181,10 +190,21 @@ impl Machine {
             }
             return;
         }
-        match (self.objection(now, &found, &named), named) {
+        let objection = self.objection(now, &found, &named);
+        if objection.is_some() {
+            if self.intake.refusals == MOST_REFUSALS {
+                self.intake.settling += 1;
+                return;
+            }
+            self.intake.refusals += 1;
+        }
+        match (objection, named) {
             (None, Named::Submission(name)) => {
                 let arrival = Arrival { found, name: Some(name.clone()) };
-                self.intake.arriving.insert(turn(&arrival.found), Arriving { arrival, name, step: Step::Waiting });
+                let board = self.rules.config.board_at(now);
+                self.intake
+                    .arriving
+                    .insert(turn(&arrival.found), Arriving { arrival, name, board, step: Step::Waiting });
             }
             (Some((refusal, reason)), Named::Submission(name)) => {
                 self.refuse(now, Arrival { found, name: Some(name) }, refusal, reason, None);
@@ -224,6 +244,9 @@ impl Machine {
         if config.board_at(now) == Board::Closed {
             return Some((Refusal::BoardClosed, "the board is closed: no submissions are taken".into()));
         }
+        if let Some(opens) = config.competition.opens_at.filter(|_| !config.takes_submissions_at(now)) {
+            return Some((Refusal::BoardClosed, format!("no submissions are taken before {}", moment::text(opens))));
+        }
         if !config.languages.contains_key(&name.extension) {
             let known: Vec<_> = config.languages.keys().map(|known| format!(".{known}")).collect();
             return Some((
@@ -245,7 +268,7 @@ impl Machine {
         let known = self.history.by_id(id)?;
         Some(format!(
             "this id was taken in before, at {}; every submission needs a new one",
-            crate::core::record::moment::text(known.receipt.at)
+            moment::text(known.receipt.at)
         ))
     }
 
@@ -298,33 +321,39 @@ impl Machine {
             }
         }
         for key in ready {
-            let Some(Arriving { arrival, name, step: Step::Received(reception) }) = self.intake.arriving.remove(&key)
-            else {
-                continue;
-            };
+            let Some(arriving) = self.intake.arriving.remove(&key) else { continue };
+            let Step::Received(reception) = arriving.step else { continue };
             // Two files with one id may have arrived together.
-            let objection =
-                self.duplicate(&name.id).map(|reason| (Refusal::Duplicate, reason)).or(reception.objection.clone());
-            match objection {
-                Some((refusal, reason)) => self.refuse(now, arrival, refusal, reason, Some(reception.sha256)),
-                None => self.accept(now, arrival, name, &reception),
+            let duplicate = self.duplicate(&arriving.name.id).map(|reason| (Refusal::Duplicate, reason));
+            match duplicate.or(reception.objection.clone()) {
+                Some((refusal, reason)) => {
+                    self.refuse(now, arriving.arrival, refusal, reason, Some(reception.sha256));
+                }
+                None => self.accept(now, arriving.arrival, (arriving.name, arriving.board), &reception),
             }
         }
     }
 
-    fn accept(&mut self, now: DateTime<Utc>, arrival: Arrival, name: FileName, reception: &Reception) {
+    fn accept(
+        &mut self,
+        now: DateTime<Utc>,
+        arrival: Arrival,
+        (name, board): (FileName, Board),
+        reception: &Reception,
+    ) {
         let number = self.history.next_number();
         self.effects.push(Effect::Keep(arrival.clone(), number));
         let accepted = Accepted {
             submission: number,
             file: name.to_string(),
+            role: self.rules.users.role(&name.user).unwrap_or_default(),
             id: name.id,
             user: name.user,
             language: name.extension,
             size: reception.size,
             sha256: reception.sha256,
             inbox: arrival.found.key,
-            board: self.rules.config.board_at(now),
+            board,
             config_sha256: self.rules.config_sha256,
         };
         self.append(now, Event::Accepted(accepted));

@@ -1,7 +1,7 @@
 //! What pages and the JSON beside them show, as plain data: a function of the history and the rules.
 //!
 //! Whatever a page could leak, it would have to find in here. While the board is open no view holds anything of a private case: not a
-//! name, a score, a clock, or how many there are. No view but [`SubmissionPage`] and [`StatusJson`] holds a submission's id, and those
+//! name, a score, a clock of its own, or how many there are; what remains is how long a judging took as a whole. No view but [`SubmissionPage`] and [`StatusJson`] holds a submission's id, and those
 //! two only as far as they are written under it.
 
 mod board;
@@ -136,7 +136,10 @@ pub fn site(source: Source<'_>) -> Site {
         board,
         scores: scores(board),
         closes_at: if board == Board::Open { config.competition.closes_at.map(moment::text) } else { None },
-        opens_at: if board == Board::Closed { config.competition.opens_at.map(moment::text) } else { None },
+        // By the log's clock: the opening is a line of it.
+        opens_at: (config.competition.opens_at)
+            .filter(|opens| board == Board::Open && source.history.head().is_none_or(|head| head.at < *opens))
+            .map(moment::text),
         unit: config.score.unit.clone(),
         better: config.score.better,
         live: None,

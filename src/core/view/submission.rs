@@ -194,7 +194,7 @@ pub fn submission(source: Source<'_>, submission: &Submission, mut tails: Tails)
         verdict,
         reason: None,
         public_score,
-        cases: public.iter().map(|case| status_case(case)).collect(),
+        cases: public.iter().map(|case| status_case(source.rules, case)).collect(),
         receipt,
     };
     (page, json)
@@ -236,11 +236,11 @@ pub fn refused(refused: &Refused) -> (SubmissionPage, StatusJson) {
     (page, json)
 }
 
-fn status_case(case: &CaseResult) -> StatusCase {
+fn status_case(rules: &Rules, case: &CaseResult) -> StatusCase {
     StatusCase {
         case: case.case.clone(),
         verdict: case.verdict,
-        score: case.score,
+        score: case.score_under(&rules.config.score),
         cpu_seconds: case.cpu_seconds,
         wall_seconds: case.wall_seconds,
         peak_memory_bytes: case.peak_memory_bytes,
@@ -257,7 +257,7 @@ fn case_view(rules: &Rules, case: &CaseResult, (stdout, stderr): (Tail, Tail)) -
         case: case.case.clone(),
         verdict: case.verdict,
         tone: tone(case.verdict),
-        shown: case.score.map(|score| score.shown(rules.config.score.decimals)),
+        shown: case.score_under(&rules.config.score).map(|score| score.shown(rules.config.score.decimals)),
         cpu_seconds: format!("{:.2}", case.cpu_seconds),
         cpu_limit: seconds(limits.cpu.as_secs_f64()),
         cpu_percent: percent(case.cpu_seconds, limits.cpu.as_secs_f64()),

@@ -50,7 +50,7 @@ pub fn user(source: Source<'_>, user: &UserName) -> UserPage {
     let row = standings::best(board, user, &submissions, config);
     UserPage {
         user: user.clone(),
-        role: source.rules.users.role_in_history(user),
+        role: source.rules.users.role_in_history(user, submissions.last().map(|last| last.role)),
         best: row.as_ref().map(|row| row.score.shown(config.score.decimals)),
         submissions: submissions
             .iter()
