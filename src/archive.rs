@@ -187,3 +187,26 @@ pub fn sync_judging(folder: &Path) -> io::Result<()> {
     files::sync_folder(folder)?;
     files::sync_folder(folder.parent().unwrap_or(folder))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_older_than_the_files_stops_us_and_not_them() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let home = Home::at(folder.path()).expect("a home");
+        for number in 1..=3 {
+            fs::create_dir_all(home.submission(Number(number))).expect("made");
+        }
+        let left = || fs::read_dir(home.submissions()).expect("list").count();
+        let error = forget_unrecorded(&home, Number(2)).expect_err("3 is more than a crash leaves");
+        assert!(error.to_string().contains("restore it"), "{error}");
+        assert!(home.submission(Number(3)).is_dir());
+        fs::create_dir_all(home.submission(Number(2))).expect("made");
+        forget_unrecorded(&home, Number(3)).expect("3 is what a crash leaves");
+        assert_eq!(left(), 2);
+        forget_unrecorded(&home, Number(3)).expect("nothing to forget");
+        assert_eq!(left(), 2);
+    }
+}
