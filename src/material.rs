@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use walkdir::WalkDir;
 
-use crate::core::config::Config;
+use crate::core::config::{Config, Evaluator};
 use crate::core::digest::{Digest, Hasher};
 use crate::core::ids::CaseName;
 use crate::files;
@@ -52,11 +52,10 @@ impl Store {
     /// # Errors
     /// Those of the file system, and when a folder keeps changing while it is copied.
     pub fn now(&mut self, home: &Home, config: &Config) -> io::Result<Arc<Material>> {
-        let named = config.evaluator.command.iter().any(|word| word.contains("{evaluator}"));
-        if named && !home.evaluator().try_exists()? {
-            return Err(io::Error::other("evaluator/ is missing"));
-        }
         let evaluator = self.copy(home, &home.evaluator())?;
+        if let Some(path) = missing_evaluator(&config.evaluator, &evaluator.path) {
+            return Err(io::Error::other(format!("evaluator{path} is missing")));
+        }
         let mut cases = BTreeMap::new();
         let mut hasher = Hasher::default();
         for case in config.cases.all() {
@@ -98,6 +97,14 @@ impl Store {
         }
         Err(io::Error::other(format!("{} keeps changing", folder.display())))
     }
+}
+
+/// What an evaluator's command names in its folder, `{evaluator}/…`, that is not there: the path below the folder.
+#[must_use]
+pub fn missing_evaluator<'c>(evaluator: &'c Evaluator, folder: &Path) -> Option<&'c str> {
+    // The rest of such a word is a path where it begins with the folder; anything else may be anything.
+    let paths = evaluator.command.iter().filter_map(|word| word.strip_prefix("{evaluator}"));
+    paths.into_iter().find(|path| !folder.join(path.trim_start_matches('/')).exists())
 }
 
 fn walk(folder: &Path) -> impl Iterator<Item = walkdir::Result<walkdir::DirEntry>> {

@@ -14,6 +14,7 @@ use crate::core::digest::Digest;
 use crate::core::rules::Rules;
 use crate::core::users::{self, Users};
 use crate::home::Home;
+use crate::material::missing_evaluator;
 
 /// What tells one state of the files from another without reading them.
 type Stamp = Vec<(PathBuf, u64, u64, i64, i64, i64, i64)>;
@@ -135,15 +136,10 @@ fn missing(home: &Home, config: &Config, text: &str) -> Vec<Problem> {
             problems.push(Problem { file: config::FILE.into(), line, key: key.into(), text: what });
         }
     }
-    for word in &config.evaluator.command {
-        // The rest of the word may be anything; where it is a path in the folder, that has to be there.
-        if let Some(("", path)) = word.split_once("{evaluator}")
-            && !home.evaluator().join(path.trim_start_matches('/')).exists()
-        {
-            let line = text.lines().position(|line| line.contains("{evaluator}")).map(|line| line + 1);
-            let what = format!("names evaluator{path}, which does not exist");
-            problems.push(Problem { file: config::FILE.into(), line, key: "evaluator.command".into(), text: what });
-        }
+    if let Some(path) = missing_evaluator(&config.evaluator, &home.evaluator()) {
+        let line = text.lines().position(|line| line.contains("{evaluator}")).map(|line| line + 1);
+        let what = format!("names evaluator{path}, which does not exist");
+        problems.push(Problem { file: config::FILE.into(), line, key: "evaluator.command".into(), text: what });
     }
     problems
 }
