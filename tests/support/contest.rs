@@ -118,8 +118,8 @@ impl Drop for Contest {
             eprintln!("--- the daemon of {} said\n{last}", self.root.display());
         }
         self.daemon = None;
-        if self.engine == Engine::Docker {
-            traces::remove_containers(&self.home_id());
+        if std::thread::panicking() {
+            traces::remove(self.engine, &self.home_id());
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What runs leave on a machine when nobody tidies up behind them.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::engine::Engine;
@@ -9,7 +9,7 @@ use super::engine::Engine;
 /// Processes, control groups, containers and mounts of one home.
 pub(super) fn traces(engine: Engine, root: &Path, home_id: &str, marker: &str) -> Vec<String> {
     let mut found = processes(home_id, marker);
-    found.extend(control_groups(home_id));
+    found.extend(control_groups(home_id).iter().map(|group| format!("control group {}", group.display())));
     let mounts = fs::read_to_string("/proc/self/mountinfo").expect("the mounts can be read");
     found.extend(
         mounts.lines().filter(|line| line.contains(&root.display().to_string())).map(|line| format!("mount {line}")),
@@ -41,12 +41,13 @@ fn processes(home_id: &str, marker: &str) -> Vec<String> {
 }
 
 /// Wherever the tree of groups is mounted and wherever in it the daemon stands.
-fn control_groups(home_id: &str) -> Vec<String> {
+fn control_groups(home_id: &str) -> Vec<PathBuf> {
     walkdir::WalkDir::new("/sys/fs/cgroup")
+        .contents_first(true)
         .into_iter()
         .flatten()
         .filter(|entry| entry.file_type().is_dir() && entry.path().iter().any(|part| part == home_id))
-        .map(|entry| format!("control group {}", entry.path().display()))
+        .map(walkdir::DirEntry::into_path)
         .collect()
 }
 
@@ -61,8 +62,13 @@ fn containers(home_id: &str, format: &str) -> Vec<String> {
 }
 
 /// After a failed test, so that it does not trouble the next one.
-pub(super) fn remove_containers(home_id: &str) {
-    for id in containers(home_id, "{{.ID}}") {
-        let _ = Command::new("docker").args(["rm", "--force", &id]).output();
+pub(super) fn remove(engine: Engine, home_id: &str) {
+    for group in control_groups(home_id) {
+        let _ = fs::remove_dir(group);
+    }
+    if engine == Engine::Docker {
+        for id in containers(home_id, "{{.ID}}") {
+            let _ = Command::new("docker").args(["rm", "--force", &id]).output();
+        }
     }
 }
