@@ -198,6 +198,12 @@ fn inodes(bytes: u64) -> u64 {
     (bytes >> 12).clamp(1 << 10, 1 << 16)
 }
 
+/// The folder of the run by which an engine tries itself, gone when it is dropped.
+fn probe_folder(place: &Place) -> Result<tempfile::TempDir, Fault> {
+    let made = tempfile::Builder::new().prefix("probe-").tempdir_in(&place.work);
+    made.map_err(|error| Fault::Unavailable(format!("cannot make a folder in {}: {error}", place.work.display())))
+}
+
 /// The run by which an engine tries itself.
 fn probe_spec(folder: &std::path::Path) -> RunSpec {
     /// Of all engines of this process: two of them may be at work for one home.

@@ -80,13 +80,7 @@ impl Bubblewrap {
 
     async fn probed(&self) -> Result<Identity, Fault> {
         let ready = self.refresh()?;
-        let unavailable = |error: &dyn std::fmt::Display| {
-            Fault::Unavailable(format!("cannot make a folder in {}: {error}", self.place.work.display()))
-        };
-        let folder = tempfile::Builder::new()
-            .prefix("probe-")
-            .tempdir_in(&self.place.work)
-            .map_err(|error| unavailable(&error))?;
+        let folder = super::probe_folder(&self.place)?;
         let spec = super::probe_spec(folder.path());
         match self.run_in(&ready, &spec, &CancellationToken::new()).await {
             Ok(report) if report.ended == Ended::Exited(0) => {

@@ -105,13 +105,7 @@ impl Docker {
         let layout = found.makes_groups_where_told.then(|| Layout::open(&self.place).ok()).flatten();
         let Found { engine, image, environment, has_few_users, .. } = found;
         let ready = Arc::new(Ready { api, engine, image, environment, has_few_users, layout });
-        let unavailable = |error: &dyn std::fmt::Display| {
-            Fault::Unavailable(format!("cannot make a folder in {}: {error}", self.place.work.display()))
-        };
-        let folder = tempfile::Builder::new()
-            .prefix("probe-")
-            .tempdir_in(&self.place.work)
-            .map_err(|error| unavailable(&error))?;
+        let folder = super::probe_folder(&self.place)?;
         let spec = super::probe_spec(folder.path());
         match self.run_in(&ready, &spec, &CancellationToken::new()).await {
             Ok(report) if report.ended == Ended::Exited(0) => {
