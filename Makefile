@@ -7,16 +7,20 @@ PYTHON := /usr/bin/python3
 # What `make image` starts from; any image with bubblewrap and Python, or a Debian that can install them.
 BASE   ?=
 IMAGE  ?= podium:dev
+SFTP_IMAGE ?= podium-sftp:dev
 
 # rustup's folder is on PATH only after a new login. At the end, so that whoever chose another cargo keeps it.
 export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
 # Tests must leave the tree as they found it.
 export PYTHONDONTWRITEBYTECODE := 1
 
+# What did not run is said last, where it is read.
+SAY_WITHOUT_RUNSC = test ! -e target/runsc-cannot-run-here || printf 'NOT RUN: the attacks over gVisor: %s\n' "$$(cat target/runsc-cannot-run-here)"
+
 .DEFAULT_GOAL := help
 # The steps of `make test` share one build folder and one terminal.
 .NOTPARALLEL:
-.PHONY: help setup build demo test lint bench image clean ready test-evaluators test-rust test-deploy
+.PHONY: help setup build client demo test attacks lint bench image clean ready test-evaluators test-rust test-deploy
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,6 +31,12 @@ setup: ## install what building, the demo and the tests need (Debian packages, t
 build: ## compile target/release/podium
 	$(CARGO) build --release --locked
 
+# With the target named, what runs while compiling is left as it is.
+client: HOST = $(shell rustc -vV | sed -n 's/^host: //p')
+client: ## compile target/podium-submit: one static file for students' machines
+	RUSTFLAGS='-C target-feature=+crt-static' $(CARGO) build --profile client --locked --bin podium-submit --target $(HOST)
+	cp target/$(HOST)/client/podium-submit target/podium-submit
+
 demo: ## a competition in a fresh folder, judged before your eyes
 	@scripts/setup demo
 	@scripts/demo
@@ -34,6 +44,11 @@ demo: ## a competition in a fresh folder, judged before your eyes
 test: ready lint test-evaluators test-rust test-deploy ## the whole gate: format, lints, dependencies, every test
 	@printf '\n== everything that ran has passed ==\n'
 	@cat target/advisories-not-checked 2>/dev/null || true
+	@$(SAY_WITHOUT_RUNSC)
+
+attacks: ## what programs do to get out of each sandbox engine, and a table of what held
+	@scripts/setup test
+	@$(CARGO) test --locked --test attacks
 
 lint: ## format, clippy, shellcheck and dependencies only
 	@printf '\n== cargo fmt ==\n'
@@ -49,8 +64,9 @@ bench: ## measure judging on this machine
 	@scripts/setup demo
 	@scripts/bench
 
-image: build ## build Podium's own Docker image (BASE=... to start from another image)
-	docker build --tag $(IMAGE) $(if $(BASE),--build-arg BASE=$(BASE)) .
+image: build ## build Podium's own Docker images, the daemon and the SFTP door (BASE=... to start from another image)
+	docker build --target daemon --tag $(IMAGE) $(if $(BASE),--build-arg BASE=$(BASE)) .
+	docker build --target sftp --tag $(SFTP_IMAGE) $(if $(BASE),--build-arg BASE=$(BASE)) .
 
 clean: ## delete what was compiled
 	$(CARGO) clean
@@ -71,6 +87,6 @@ test-rust:
 	@$(CARGO) test --locked --no-fail-fast
 
 # The release, as it would be deployed: image, compose, systemd, web servers, backup.
-test-deploy: build
+test-deploy: build client
 	@printf '\n== deployment tests ==\n'
 	@PODIUM=target/release/podium tests/deploy/run

@@ -1,11 +1,14 @@
 #!/usr/bin/env python3
 """What judging costs: the whole daemon beside the bare commands that it cannot do without, in one run.
 
-    benches/judging.py PODIUM [--engine bubblewrap|docker]... [--image NAME] [--rounds N]
+    benches/judging.py PODIUM [--engine bubblewrap|image|docker|runsc]... [--image NAME] [--rounds N]
 
 PODIUM is the program to measure. Every figure is a median over rounds in which Podium and its baseline take turns, so
 that a machine whose speed drifts moves both. A case is two sandboxed programs, the submission and the evaluator, both
 `python3` doing next to nothing; its baseline is the bare command run twice, with the same programs inside.
+
+The engine `image` is bubblewrap on the image, unpacked, and its baseline is `docker run` of the same image: what an
+unpacked image saves. `runsc` is Docker with gVisor.
 """
 import argparse
 import concurrent.futures
@@ -32,10 +35,20 @@ def milliseconds(seconds):
     return f"{seconds * 1000:.1f}"
 
 
+# By name: the keys of [sandbox].
+def sandbox(name, image):
+    return {
+        "bubblewrap": 'engine = "bubblewrap"\nimage = "host"',
+        "image": f'engine = "bubblewrap"\nimage = "docker-daemon:{image}"',
+        "docker": f'engine = "docker"\nimage = "{image}"',
+        "runsc": f'engine = "docker"\nimage = "{image}"\nruntime = "runsc"',
+    }[name]
+
+
 class Home:
     """A competition of CASES trivial public cases, and its daemon."""
 
-    def __init__(self, podium, engine, image, workers, check):
+    def __init__(self, podium, sandbox, workers, check=False):
         self.podium = podium
         self.root = pathlib.Path(tempfile.mkdtemp(prefix="podium-bench-"))
         for name in ("inbox", "evaluator", "testcases"):
@@ -55,8 +68,7 @@ command = ["python3", "-I", "{{evaluator}}/evaluator.py"]
 command = ["python3", "{{source}}"]
 {checked}
 [sandbox]
-engine = "{engine}"
-image = "{image}"
+{sandbox}
 [queue]
 workers = {workers}
 """)
@@ -122,8 +134,7 @@ class Bubblewrap:
 
     label = "bwrap … python3"
 
-    def __init__(self, folder):
-        self.folder = folder
+    def __init__(self):
         uid = "1999999999"
         self.command = (
             ["setpriv", "--reuid", uid, "--regid", uid, "--clear-groups", "bwrap", "--unshare-user", "--unshare-ipc", "--unshare-pid",
@@ -141,8 +152,9 @@ class Docker:
 
     label = "Docker API create, start, wait, remove"
 
-    def __init__(self, image):
+    def __init__(self, image, runtime=None):
         self.image = image
+        self.runtime = {"Runtime": runtime} if runtime else {}
 
     def call(self, method, path, body=None):
         connection = http.client.HTTPConnection("localhost")
@@ -159,11 +171,36 @@ class Docker:
 
     def run(self, program):
         limits = {"NetworkMode": "none", "CapDrop": ["ALL"], "ReadonlyRootfs": True, "Memory": 256 << 20, "MemorySwap": 256 << 20,
-                  "PidsLimit": 64, "LogConfig": {"Type": "none"}, "SecurityOpt": ["no-new-privileges"]}
+                  "PidsLimit": 64, "LogConfig": {"Type": "none"}, "SecurityOpt": ["no-new-privileges"], **self.runtime}
         made = self.call("POST", "/containers/create", {"Image": self.image, "Cmd": ["python3", "-c", program], "HostConfig": limits})
         self.call("POST", f"/containers/{made['Id']}/start")
         self.call("POST", f"/containers/{made['Id']}/wait")
         self.call("DELETE", f"/containers/{made['Id']}")
+
+
+class DockerRun:
+    """The command, as a first version of every judge uses it."""
+
+    label = "`docker run`"
+
+    def __init__(self, image):
+        self.command = ["docker", "run", "--rm", "--pull", "never", "--network", "none", "--cap-drop", "ALL", "--read-only",
+                        "--security-opt", "no-new-privileges", "--memory", "256m", "--pids-limit", "64", image]
+
+    def run(self, program):
+        subprocess.run([*self.command, "python3", "-c", program], check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+
+
+def baseline(name, image):
+    match name:
+        case "bubblewrap":
+            return Bubblewrap()
+        case "image":
+            return DockerRun(image)
+        case "docker":
+            return Docker(image)
+        case "runsc":
+            return Docker(image, "runsc")
 
 
 def bare_case(engine):
@@ -174,8 +211,8 @@ def bare_case(engine):
     return time.monotonic() - before
 
 
-def bare_rate(engine, seconds):
-    """Cases a second by two bare loops side by side."""
+def bare_rate(engine, loops, seconds):
+    """Cases a second by so many bare loops side by side."""
     def loop(end):
         cases = 0
         while time.monotonic() < end:
@@ -183,16 +220,15 @@ def bare_rate(engine, seconds):
             cases += 1
         return cases
     before = time.monotonic()
-    with concurrent.futures.ThreadPoolExecutor(2) as pool:
-        cases = sum(pool.map(loop, [before + seconds] * 2))
+    with concurrent.futures.ThreadPoolExecutor(loops) as pool:
+        cases = sum(pool.map(loop, [before + seconds] * loops))
     return cases / (time.monotonic() - before)
 
 
 def measure(arguments, name):
-    image = "host" if name == "bubblewrap" else arguments.image
-    engine = Bubblewrap(None) if name == "bubblewrap" else Docker(image)
+    engine, settings = baseline(name, arguments.image), sandbox(name, arguments.image)
     bare_case(engine)
-    home = Home(arguments.podium, name, image, workers=1, check=False)
+    home = Home(arguments.podium, settings, workers=1)
     bare, whole, beyond = [], [], []
     for n in range(arguments.rounds):
         bare.append(statistics.median(bare_case(engine) for _ in range(CASES)))
@@ -202,17 +238,18 @@ def measure(arguments, name):
     home.end()
     above = [(podium - plain) / 2 for podium, plain in zip(whole, bare)]
 
-    checked = Home(arguments.podium, name, image, workers=1, check=True)
+    checked = Home(arguments.podium, settings, workers=1, check=True)
     with_check = [total - judging for total, judging in (checked.judge_one(f"round{n}") for n in range(arguments.rounds))]
     checked.end()
 
-    two = Home(arguments.podium, name, image, workers=2, check=False)
-    rates, bare_rates = [], []
-    for n in range(3):
-        bare_rates.append(bare_rate(engine, 4))
-        rates.append(two.judge_many(20 if name == "bubblewrap" else 4, f"batch{n}x"))
-    memory = two.peak_memory()
-    two.end()
+    rates = {}
+    for workers in (1, 2, 4):
+        home = Home(arguments.podium, settings, workers)
+        batch = 20 if name in ("bubblewrap", "image") else 4
+        pairs = [(bare_rate(engine, workers, 4), home.judge_many(batch, f"batch{n}x")) for n in range(3)]
+        rates[workers] = [statistics.median(side) for side in zip(*pairs)]
+        memory = home.peak_memory()
+        home.end()
 
     median = statistics.median
     print(f"\n### {name}\n")
@@ -222,20 +259,20 @@ def measure(arguments, name):
           f"| {milliseconds(median(above))} ms above the bare command for each program |")
     print(f"| from the rename in the inbox to the new board, beyond the judging, ms | | {milliseconds(median(beyond))} | |")
     print(f"| the same with `py_compile` as a check in the sandbox, ms | | {milliseconds(median(with_check))} | |")
-    print(f"| cases a second, two workers; bare: two loops | {median(bare_rates):.1f} | {median(rates):.1f} "
-          f"| {median(rates) / median(bare_rates) * 100:.0f} % |")
-    print(f"| most memory of the daemon, MiB | | {memory:.1f} | |")
+    for workers, (loops, daemon) in rates.items():
+        print(f"| cases a second, workers: {workers}; bare: as many loops | {loops:.1f} | {daemon:.1f} | {daemon / loops * 100:.0f} % |")
+    print(f"| most memory of the daemon (with four workers), MiB | | {memory:.1f} | |")
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("podium", type=os.path.abspath)
-    parser.add_argument("--engine", action="append", choices=["bubblewrap", "docker"])
+    parser.add_argument("--engine", action="append", choices=["bubblewrap", "image", "docker", "runsc"])
     parser.add_argument("--image", default="podium-test-python:1")
     parser.add_argument("--rounds", type=int, default=15)
     arguments = parser.parse_args()
     print(f"{platform.system()} {platform.release()}, {os.cpu_count()} cores; medians of {arguments.rounds} rounds of {CASES} cases")
-    for name in arguments.engine or ["bubblewrap", "docker"]:
+    for name in arguments.engine or ["bubblewrap", "image", "docker"]:
         measure(arguments, name)
 
 

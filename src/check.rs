@@ -14,6 +14,11 @@ use crate::core::text::visible_lines;
 use crate::files;
 use crate::sandbox::{Ended, Fault, Mount, RunSpec, SCRATCH, Sandbox};
 
+mod following;
+
+use following::Following;
+pub use following::Heard;
+
 /// Reads a Python file's syntax tree and names what it imports beyond a list. Beside this file.
 const IMPORTS: &str = include_str!("check/imports.py");
 /// A compiler's complaint is shown up to this length, in bytes; its end says most.
@@ -35,7 +40,7 @@ pub struct Check<'a> {
     pub label: String,
 }
 
-/// What speaks against a file; `None` where nothing does.
+/// What speaks against a file; `None` where nothing does. `heard` is given what happens, as it does: whole lines, for the sender to read.
 ///
 /// # Errors
 /// The sandbox's [`Fault`], never the file's.
@@ -43,30 +48,42 @@ pub async fn objection(
     check: Check<'_>,
     sandbox: &dyn Sandbox,
     cancel: &CancellationToken,
+    heard: Heard<'_>,
 ) -> Result<Option<(Refusal, String)>, Fault> {
+    let around = Around { sandbox, cancel, heard };
     // In the scratch folder, because compilers write beside their source.
     let inside = format!("{SCRATCH}/source.{}", check.extension);
     let source = Mount { host: check.source.to_owned(), inside: inside.clone() };
     if let Some(command) = &check.language.check {
         let command = command.iter().map(|word| word.replace("{source}", &inside)).collect();
-        if let Some(complaint) = run(&check, "check", command, vec![source.clone()], sandbox, cancel).await? {
+        if let Some(complaint) = run(&check, "check", command, vec![source.clone()], &around).await? {
             return Ok(Some((Refusal::Check, complaint)));
         }
     }
     if let (Some(allowed), Some(python)) = (&check.language.allow_imports, check.language.command.first()) {
-        let script = check.folder.with_extension("imports.py");
-        fs::write(&script, IMPORTS)
+        // In a folder of its own, as everything that a run is shown.
+        let folder = check.folder.with_extension("imports");
+        let script = folder.join("imports.py");
+        files::empty_folder(&folder)
+            .and_then(|()| fs::write(&script, IMPORTS))
             .map_err(|error| Fault::Failed(format!("failed to write {}: {error}", script.display())))?;
-        let mounts = vec![source, Mount { host: script.clone(), inside: "/imports.py".into() }];
+        let mounts = vec![source, Mount { host: script, inside: "/imports.py".into() }];
         let mut command = vec![python.clone(), "-I".into(), "/imports.py".into(), inside];
         command.extend(allowed.iter().cloned());
-        let complaint = run(&check, "imports", command, mounts, sandbox, cancel).await;
-        let _ = fs::remove_file(&script);
+        let complaint = run(&check, "imports", command, mounts, &around).await;
+        let _ = fs::remove_dir_all(&folder);
         if let Some(complaint) = complaint? {
             return Ok(Some((Refusal::Imports, complaint)));
         }
     }
     Ok(None)
+}
+
+/// What every run of a look has around it.
+struct Around<'a> {
+    sandbox: &'a dyn Sandbox,
+    cancel: &'a CancellationToken,
+    heard: Heard<'a>,
 }
 
 /// Runs one command over the file; what it says when it fails.
@@ -75,8 +92,7 @@ async fn run(
     what: &str,
     command: Vec<String>,
     mounts: Vec<Mount>,
-    sandbox: &dyn Sandbox,
-    cancel: &CancellationToken,
+    around: &Around<'_>,
 ) -> Result<Option<String>, Fault> {
     let failed = |error: std::io::Error| Fault::Failed(format!("failed to use {}: {error}", check.folder.display()));
     files::empty_folder(&check.folder).map_err(failed)?;
@@ -87,9 +103,19 @@ async fn run(
         stdin: None,
         answer_file: false,
         limits: check.limits.clone(),
+        cores: None,
         folder: check.folder.clone(),
     };
-    let report = sandbox.run(&spec, cancel).await;
+    let mut output = Following::new(&check.folder, around.heard);
+    (around.heard)(&match what {
+        "check" => visible_lines(&format!("check: {}\n", spec.command.join(" ").replace(&format!("{SCRATCH}/"), ""))),
+        what => format!("check of its {what}\n"),
+    });
+    let report = output.until(around.sandbox.run(&spec, around.cancel)).await;
+    if let Ok(report) = &report {
+        let outcome = if report.ended == Ended::Exited(0) { "nothing against it" } else { "it fails" };
+        (around.heard)(&format!("checked in {:.2} s: {outcome}\n", report.wall.as_secs_f64()));
+    }
     let complaint = || {
         let mut said = String::new();
         for stream in ["stderr", "stdout"] {

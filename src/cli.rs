@@ -2,14 +2,21 @@
 
 mod build;
 mod check;
+mod diff;
 mod exit;
+mod export;
+mod git;
+mod image;
 mod init;
 mod progress;
 mod run;
+mod serve;
+mod show;
 mod status;
 mod submit;
 mod table;
 mod r#try;
+mod users;
 mod verify;
 
 use std::io::IsTerminal;
@@ -21,6 +28,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::home::Home;
 pub use exit::Exit;
+pub use submit::client as submit_client;
 
 /// Runs a code competition out of a folder.
 ///
@@ -46,7 +54,8 @@ A first competition, in four commands:
   podium try samples/greedy.py
   podium run --serve 127.0.0.1:8000     and, elsewhere: podium submit samples/greedy.py --user alice
 
-Exit status: 0 done, 1 a problem was found or something failed, 2 wrong usage.
+Exit status: 0 done, 1 a problem was found or something failed, 2 wrong usage,
+3 a submission was sent, and what became of it was not seen.
 
 Environment: PODIUM_LOG sets what is logged to standard error (error, warn, info, debug, or the syntax of tracing's EnvFilter);
 PODIUM_HOST_HOME is --host-home of `podium run`.";
@@ -69,24 +78,24 @@ enum LogFormat {
     Json,
 }
 
+// What each says of itself stands with its arguments.
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Write a new home that works at once
     Init(init::Arguments),
-    /// Look for problems in a home: config, users, cases, evaluator, templates, sandbox
     Check(check::Arguments),
-    /// Run the daemon: take in, judge, publish
     Run(run::Arguments),
-    /// Drop a file into the inbox, as a client should
     Submit(submit::Arguments),
-    /// Judge a file over the public cases, here and now; nothing is recorded
     Try(r#try::Arguments),
-    /// Show the board's state, the queue, the last results and what is wrong
     Status(status::Arguments),
-    /// Check the log's chain and every file that it refers to
+    Users(users::Arguments),
     Verify(verify::Arguments),
-    /// Rebuild public/ from the log
     Build(build::Arguments),
+    Show(show::Arguments),
+    Diff(diff::Arguments),
+    Serve(serve::Arguments),
+    Export(export::Arguments),
+    Git(git::Arguments),
+    GitHook(git::HookArguments),
 }
 
 /// Runs the command line of this process.
@@ -101,8 +110,15 @@ pub fn main() -> ExitCode {
         Verb::Submit(arguments) => with_home(&cli.global, |home| submit::run(home, &arguments)),
         Verb::Try(arguments) => with_home(&cli.global, |home| r#try::run(home, &arguments)),
         Verb::Status(arguments) => with_home(&cli.global, |home| status::run(home, &arguments)),
+        Verb::Users(arguments) => with_home(&cli.global, |home| users::run(home, &arguments)),
         Verb::Verify(arguments) => with_home(&cli.global, |home| verify::run(home, &arguments)),
         Verb::Build(arguments) => with_home(&cli.global, |home| build::run(home, &arguments)),
+        Verb::Show(arguments) => with_home(&cli.global, |home| show::run(home, &arguments)),
+        Verb::Diff(arguments) => with_home(&cli.global, |home| diff::run(home, &arguments)),
+        Verb::Serve(arguments) => with_home(&cli.global, |home| serve::run(home, &arguments)),
+        Verb::Export(arguments) => with_home(&cli.global, |home| export::run(home, &arguments)),
+        Verb::Git(arguments) => with_home(&cli.global, |home| git::run(home, &arguments)),
+        Verb::GitHook(arguments) => with_home(&cli.global, |home| git::hook(home, &arguments)),
     };
     match outcome {
         Ok(exit) => exit.into(),

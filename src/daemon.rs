@@ -2,7 +2,12 @@
 
 mod engines;
 mod inputs;
+mod live;
 mod lock;
+mod metrics;
+mod pins;
+mod pushes;
+mod staff;
 pub mod state;
 mod work;
 
@@ -21,28 +26,42 @@ use tokio_util::task::TaskTracker;
 
 use crate::archive;
 use crate::core::config::Problem;
+use crate::core::details::Details;
 use crate::core::history::History;
-use crate::core::machine::{Dirty, Disposal, Effect, Exit, Input, Kind, Machine, Mode};
+use crate::core::machine::{
+    Arrival, Comparison, Dirty, Disposal, Effect, Exit, Found, Input, Kind, Machine, Mode, Trouble, Unreceived,
+};
 use crate::core::record::FileKey;
 use crate::core::rules::Rules;
 use crate::core::users::Users;
 use crate::core::view::Source;
+use crate::files;
 use crate::home::Home;
 use crate::journal::{Journal, JournalError};
 use crate::settings;
-use crate::site::{Life, Publisher};
+use crate::site::{Life, Live, Publisher, Round};
 
 use engines::Engines;
 use inputs::Message;
 pub use lock::{Lock, LockError};
+use metrics::Health;
+pub use staff::health;
 use state::State;
 
 /// How many messages may wait for the loop. Their senders wait when it is full: nothing is dropped.
 const MESSAGES: usize = 256;
 /// Pages are brought up to date at most this often while more is going on, so that a burst of submissions costs one board, not hundreds.
 const PUBLISH_PAUSE: Duration = Duration::from_millis(25);
+/// And it takes at most this part of the time, however many wait: the queue's page has a row for each. So does a sign of life, which is on that page.
+const PUBLISH_IDLE_FACTOR: u32 = 3;
+/// Every page anew goes on for so long at a time, while nothing else is to be done.
+const REBUILD_SLICE: Duration = Duration::from_millis(20);
 /// Sign of life in queue.json and daemon.json.
 const HEARTBEAT: Duration = Duration::from_secs(2);
+/// Every so many signs of life one reaches everybody's outbox, and not only those of whom something is in the queue.
+const EVERYBODY: u64 = 3;
+/// Pages that are still to be made anew when a daemon ends have this long: the next one makes all of them.
+const REBUILD_PATIENCE: Duration = Duration::from_secs(2);
 /// After a request to end, what runs is cancelled and waited for at most this long.
 const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -85,13 +104,26 @@ struct Daemon {
     inputs: mpsc::Sender<Message>,
     tasks: TaskTracker,
     cancel: CancellationToken,
+    /// Ends the try of the sandbox that goes on.
+    probing: CancellationToken,
     rules: watch::Sender<Arc<Rules>>,
     dirty: Dirty,
     /// Pages that could not be written: tried again with every sign of life.
     unpublished: Dirty,
     /// Files that could not be removed from the inbox: every scan finds them again, and they are complained of once.
     stuck: BTreeSet<FileKey>,
-    published: Instant,
+    /// Signs of life so far.
+    beats: u64,
+    /// When the next one is due.
+    beat_from: Instant,
+    /// From when on pages may be brought up to date again.
+    publish_from: Instant,
+    /// The same, of those that a change of everything has left.
+    rebuild_from: Instant,
+    /// What is being checked and judged.
+    live: Live,
+    /// When what is new of that is written.
+    live_from: Instant,
     state: State,
 }
 
@@ -114,6 +146,7 @@ pub async fn run(
     archive::prepare(home).map_err(|error| DaemonError::Results("prepare results/", error))?;
     let (journal, history) = Journal::open(&home.log())?;
     archive::forget_unrecorded(home, history.next_number())
+        .and_then(|()| archive::forget_unheld(home, |line| history.aside().holds(line)))
         .map_err(|error| DaemonError::Results("go on from results/", error))?;
 
     let (inputs, mut messages) = mpsc::channel(MESSAGES);
@@ -128,11 +161,17 @@ pub async fn run(
         inputs: inputs.clone(),
         tasks: TaskTracker::new(),
         cancel: CancellationToken::new(),
+        probing: CancellationToken::new(),
         rules: rules_sender,
         dirty: Dirty::default(),
         unpublished: Dirty::default(),
         stuck: BTreeSet::new(),
-        published: Instant::now() - PUBLISH_PAUSE,
+        beats: 0,
+        beat_from: Instant::now() + HEARTBEAT,
+        publish_from: Instant::now(),
+        rebuild_from: Instant::now(),
+        live: Live::default(),
+        live_from: Instant::now(),
         state: State::new(Utc::now()),
     };
     daemon.state.problems = problems;
@@ -140,6 +179,16 @@ pub async fn run(
     let ending = CancellationToken::new();
     let background = TaskTracker::new();
     let _guard = ending.clone().drop_guard();
+    let missed = pushes::Missed::new(home);
+    if options.mode == Mode::Once {
+        // What it finds belongs to what the inbox holds.
+        let rules = Arc::clone(&rules_receiver.borrow());
+        missed.look(&rules).await;
+    }
+    background.spawn(missed.look_again_and_again(rules_receiver.clone(), ending.clone()));
+    if options.mode == Mode::Daemon {
+        background.spawn(staff::keep(home.clone(), rules_receiver.clone(), ending.clone()));
+    }
     background.spawn(inputs::scan(home.clone(), inputs.clone(), rules_receiver.clone(), ending.clone()));
     background.spawn(inputs::settings(settings, inputs.clone(), rules_receiver, ending.clone()));
     background.spawn(inputs::ticks(home.clone(), inputs, ending.clone()));
@@ -176,7 +225,6 @@ impl Daemon {
     ) -> Result<(), DaemonError> {
         tokio::pin!(shutdown);
         let mut asked_to_end: Option<Instant> = None;
-        let mut heartbeat = Instant::now();
         let mut next = Some(Message::Input(Input::Tick { free_bytes: u64::MAX }));
         loop {
             let message = match next.take() {
@@ -191,8 +239,19 @@ impl Daemon {
                     // Whatever does not let go of its run in time is left to the next daemon.
                     () = overdue(asked_to_end) => return Ok(()),
                     Some(message) = messages.recv() => message,
-                    () = tokio::time::sleep_until(self.published + PUBLISH_PAUSE), if !self.dirty.is_clean() => {
+                    () = tokio::time::sleep_until(self.publish_from), if !self.dirty.is_clean() => {
                         self.publish();
+                        continue;
+                    }
+                    () = tokio::time::sleep_until(self.live_from), if self.live.is_any() => {
+                        self.write_live();
+                        continue;
+                    }
+                    () = tokio::time::sleep_until(self.rebuild_from), if self.publisher.is_rebuilding() => {
+                        self.go_on(Some(Instant::now() + REBUILD_SLICE));
+                        if Instant::now() >= self.beat_from {
+                            self.beat();
+                        }
                         continue;
                     }
                 },
@@ -207,6 +266,10 @@ impl Daemon {
                     tracing::info!(config = %rules.config_sha256.short(), "the settings changed and are in force");
                     let (publisher, problems) = Publisher::new(&self.home);
                     (self.publisher, self.state.problems) = (publisher, problems);
+                    if rules.config.sandbox != self.machine.rules().config.sandbox {
+                        // An image of the old settings may take minutes, and nobody wants it any more.
+                        self.probing.cancel();
+                    }
                     self.rules.send_replace(Arc::clone(&rules));
                     if let Some(exit) = self.step(Input::Rules(rules))? {
                         return self.leave(exit);
@@ -221,12 +284,13 @@ impl Daemon {
             }
             observe(self.machine.history());
             next = messages.try_recv().ok();
-            let due = self.published.elapsed() >= PUBLISH_PAUSE;
-            if !self.dirty.is_clean() && due {
+            if !self.dirty.is_clean() && Instant::now() >= self.publish_from {
                 self.publish();
             }
-            if heartbeat.elapsed() >= HEARTBEAT {
-                heartbeat = Instant::now();
+            if self.live.is_any() && Instant::now() >= self.live_from {
+                self.write_live();
+            }
+            if Instant::now() >= self.beat_from {
                 self.beat();
             }
         }
@@ -244,6 +308,9 @@ impl Daemon {
     /// One input, all its effects.
     fn step(&mut self, input: Input) -> Result<Option<Exit>, DaemonError> {
         let mut exit = None;
+        if let Input::Received(arrival, outcome) = &input {
+            self.received(arrival, outcome);
+        }
         for effect in self.machine.handle(Utc::now(), input) {
             if let Effect::Exit(how) = effect {
                 exit = Some(how);
@@ -265,32 +332,37 @@ impl Daemon {
                 }
             }
             Effect::Dispose(arrival, disposal) => {
-                let max_size = self.machine.rules().config.submissions.max_size;
-                if let Disposal::Refused(seq) = disposal {
-                    tracing::info!(seq, file = ?arrival.found.name, "refused");
-                }
-                if arrival.found.kind == Kind::Folder {
-                    // It may hold any number of files: not on the loop's time.
-                    let (home, found) = (self.home.clone(), arrival.found.clone());
-                    self.tasks.spawn_blocking(move || archive::dispose(&home, &found, disposal, max_size));
-                } else if let Err(error) = archive::dispose(&self.home, &arrival.found, disposal, max_size)
-                    && self.stuck.insert(arrival.key())
-                {
-                    tracing::warn!(file = ?arrival.found.name, %error, "a file that was dealt with could not be removed from the inbox");
+                // Its page is that of the line that tells of it.
+                self.live.left(arrival.key());
+                self.dispose(&arrival, disposal);
+            }
+            Effect::Discard(files) => {
+                files.iter().for_each(|found| self.unchecked(found.key));
+                self.discard(files);
+            }
+            Effect::Forget(lines) => {
+                if let Err(error) = archive::forget(&self.home, lines) {
+                    tracing::warn!(%error, "what was set aside of refused files could not be removed");
                 }
             }
+            Effect::Compare(comparison) => self.compare(comparison),
             Effect::Receive(arrival, rules) => {
                 let (home, engines, cancel) = (self.home.clone(), Arc::clone(&self.engines), self.cancel.clone());
-                self.task(async move {
-                    let outcome = work::receive(&home, &engines, &arrival, &rules, &cancel).await;
+                let failed = arrival.clone();
+                let teller = self.checking(&arrival, &rules);
+                let work = async move {
+                    let outcome = work::receive(&home, &engines, &arrival, &rules, (&cancel, &teller)).await;
                     Input::Received(arrival, outcome)
-                });
+                };
+                self.task(work, |why| Input::Received(failed, Err(Unreceived::Failed(why))));
             }
             Effect::Start(order) => {
                 tracing::info!(submission = order.submission.0, attempt = order.attempt, "started");
                 let (home, engines, cancel) = (self.home.clone(), Arc::clone(&self.engines), self.cancel.clone());
-                self.task(async move {
-                    let outcome = work::judge(&home, &engines, &order, &cancel).await;
+                let submission = order.submission;
+                let teller = self.judging(submission);
+                let work = async move {
+                    let outcome = work::judge(&home, &engines, &order, (&cancel, &teller)).await;
                     match &outcome {
                         Ok(_) => tracing::info!(submission = order.submission.0, "judged"),
                         Err(trouble) => tracing::error!(
@@ -300,11 +372,21 @@ impl Daemon {
                         ),
                     }
                     Input::Judged(order.submission, outcome)
-                });
+                };
+                self.task(work, move |why| Input::Judged(submission, Err(Trouble::failed(why))));
             }
             Effect::Probe(rules) => {
                 let (home, engines) = (self.home.clone(), Arc::clone(&self.engines));
-                self.task(async move { Input::Sandbox(work::probe(&home, &engines, &rules).await) });
+                self.probing = self.cancel.child_token();
+                let cancel = self.probing.clone();
+                let work = async move {
+                    tokio::select! {
+                        // An image that is on its way may take longer than anybody waits for the end of a daemon.
+                        () = cancel.cancelled() => Input::Sandbox(Err("the sandbox is being tried again".into())),
+                        tried = work::probe(&home, &engines, &rules) => Input::Sandbox(tried),
+                    }
+                };
+                self.task(work, |why| Input::Sandbox(Err(why)));
             }
             Effect::Cancel => self.cancel.cancel(),
             Effect::Publish(dirty) => self.dirty.merge(dirty),
@@ -313,11 +395,73 @@ impl Daemon {
         Ok(())
     }
 
-    /// Runs something beside the loop, which hears of its end.
-    fn task(&self, work: impl Future<Output = Input> + Send + 'static) {
+    /// Sees whether an earlier judging answers a submission. Where the log cannot be read back it does not, and the submission is judged.
+    fn compare(&self, comparison: Comparison) {
+        let (home, engines) = (self.home.clone(), Arc::clone(&self.engines));
+        let (submission, origin) = (comparison.submission, comparison.origin);
+        let earlier = self.journal.judged(comparison.line).ok();
+        let work = async move {
+            let same = match earlier {
+                Some(earlier) if work::is_the_same(&home, &engines, &comparison, &earlier).await => Some(earlier),
+                Some(_) | None => None,
+            };
+            if same.is_some() {
+                tracing::info!(submission = submission.0, earlier = origin.submission.0, "judged before");
+            }
+            Input::Compared(submission, origin, same)
+        };
+        self.task(work, move |_| Input::Compared(submission, origin, None));
+    }
+
+    /// Takes a file that was dealt with out of the inbox.
+    fn dispose(&mut self, arrival: &Arrival, disposal: Disposal) {
+        let found = &arrival.found;
+        if let Disposal::Refused { line, .. } = disposal {
+            tracing::info!(line, file = ?found.name, "refused");
+        }
+        if found.kind == Kind::Folder {
+            // It may hold any number of files: not on the loop's time.
+            let (home, found) = (self.home.clone(), found.clone());
+            self.tasks.spawn_blocking(move || {
+                if let Err(error) = archive::dispose(&home, &found, disposal) {
+                    tracing::warn!(folder = ?found.name, %error, "a folder that was refused could not be removed from the inbox");
+                }
+            });
+        } else if let Err(error) = archive::dispose(&self.home, found, disposal)
+            && self.stuck.insert(arrival.key())
+        {
+            tracing::warn!(file = ?found.name, %error, "a file that was dealt with could not be removed from the inbox");
+        }
+    }
+
+    /// Removes many files that one line refused, beside the loop.
+    fn discard(&self, files: Vec<Found>) {
+        tracing::warn!(files = files.len(), "many files are refused by one line of the log, and removed");
+        let home = self.home.clone();
+        self.tasks.spawn_blocking(move || {
+            let nothing_kept = Disposal::Refused { line: 0, set_aside: false };
+            let stuck = files.iter().filter_map(|found| archive::dispose(&home, found, nothing_kept).err());
+            let stuck: Vec<_> = stuck.collect();
+            if let Some(error) = stuck.first() {
+                tracing::warn!(files = stuck.len(), %error, "files that were refused could not be removed from the inbox");
+            }
+        });
+    }
+
+    /// Runs something beside the loop, which hears of its end; also of one that a defect of ours has ended, for a worker that is
+    /// never free again is worse than a judging that failed.
+    fn task(
+        &self,
+        work: impl Future<Output = Input> + Send + 'static,
+        failed: impl FnOnce(String) -> Input + Send + 'static,
+    ) {
         let inputs = self.inputs.clone();
+        let work = self.tasks.spawn(work);
         self.tasks.spawn(async move {
-            let input = work.await;
+            let input = work.await.unwrap_or_else(|error| {
+                tracing::error!(%error, "a defect in Podium; please report it");
+                failed("a defect in Podium ended it; the daemon's log says more".into())
+            });
             // The loop is gone only when the daemon ends: then nobody needs to hear.
             let _ = inputs.send(Message::Input(input)).await;
         });
@@ -326,10 +470,20 @@ impl Daemon {
     /// The last pages of this daemon. Those of one that worked the inbox off and ends are a function of the log alone, to the byte; one that
     /// was there for good leaves its last sign of life.
     fn publish_for_good(&mut self) {
-        match self.machine.mode() {
-            Mode::Daemon => self.publish(),
-            Mode::Once => self.publish_as(&Life::default()),
-        }
+        let (life, until) = match self.machine.mode() {
+            Mode::Daemon => (self.life(), Some(Instant::now() + REBUILD_PATIENCE)),
+            Mode::Once => (Life::default(), None),
+        };
+        self.publish_as(&life);
+        self.go_on_as(&life, until);
+        self.round(Round::Everybody, &life);
+    }
+
+    /// Goes round the outboxes of users.
+    fn round(&mut self, round: Round, life: &Life) {
+        let source = Source { history: self.machine.history(), rules: self.machine.rules(), details: &self.journal };
+        let outcome = self.publisher.round(round, source, life);
+        self.state.went_round(outcome);
     }
 
     fn publish(&mut self) {
@@ -338,37 +492,93 @@ impl Daemon {
     }
 
     fn life(&self) -> Life {
-        Life { alive_at: Some(Utc::now()), held: self.machine.held().map(str::to_owned) }
+        Life { alive_at: Some(Utc::now()), held: self.held() }
+    }
+
+    /// Why nothing is judged at the moment: something is missing, or the image is not unpacked yet.
+    fn held(&self) -> Option<String> {
+        self.machine.held().map(str::to_owned).or_else(|| self.engines.preparing())
     }
 
     fn publish_as(&mut self, life: &Life) {
+        let began = Instant::now();
         let dirty = std::mem::take(&mut self.dirty);
-        let source = Source { history: self.machine.history(), rules: self.machine.rules() };
+        let dirty_everything = dirty.everything;
+        let source = Source { history: self.machine.history(), rules: self.machine.rules(), details: &self.journal };
         match self.publisher.publish(&dirty, source, life) {
+            Ok(()) if self.publisher.is_rebuilding() => {}
             Ok(()) => self.state.publishing_works(),
             Err(error) => {
                 self.state.complain(&error);
                 self.unpublished.merge(dirty);
             }
         }
-        self.published = Instant::now();
+        if dirty_everything {
+            self.live.again();
+        }
+        self.publish_from = Instant::now() + PUBLISH_PAUSE.max(began.elapsed() * PUBLISH_IDLE_FACTOR);
+    }
+
+    fn go_on(&mut self, until: Option<Instant>) {
+        let life = self.life();
+        let began = Instant::now();
+        self.go_on_as(&life, until);
+        // What runs needs the machine more than a page that nobody waits for.
+        let busy = self.machine.history().running().next().is_some();
+        self.rebuild_from = Instant::now() + if busy { began.elapsed() * PUBLISH_IDLE_FACTOR } else { Duration::ZERO };
+    }
+
+    /// Goes on with making every page anew, if that is due.
+    fn go_on_as(&mut self, life: &Life, until: Option<Instant>) {
+        let source = Source { history: self.machine.history(), rules: self.machine.rules(), details: &self.journal };
+        let outcome = self.publisher.go_on(source, life, until.map(Instant::into_std));
+        if outcome.is_some() {
+            // The log knows nothing of a file that is being checked, so that its page went.
+            self.live.again();
+        }
+        match outcome {
+            Some(Ok(())) if self.unpublished.is_clean() => self.state.publishing_works(),
+            Some(Ok(())) | None => {}
+            Some(Err(error)) => {
+                self.state.complain(&error);
+                self.unpublished.everything = true;
+            }
+        }
     }
 
     fn beat(&mut self) {
-        let now = Utc::now();
-        self.dirty.merge(std::mem::take(&mut self.unpublished));
+        let (began, now) = (Instant::now(), Utc::now());
+        // Not again from the beginning before it has come to its end.
+        if !self.publisher.is_rebuilding() {
+            self.dirty.merge(std::mem::take(&mut self.unpublished));
+        }
         if self.dirty.is_clean() {
-            let source = Source { history: self.machine.history(), rules: self.machine.rules() };
+            let source =
+                Source { history: self.machine.history(), rules: self.machine.rules(), details: &self.journal };
             if let Err(error) = self.publisher.queue(source, &self.life()) {
                 self.state.complain(&error);
                 self.unpublished.shared = true;
             }
-        } else {
+        } else if began >= self.publish_from {
+            // Otherwise the pages are about to be published, with a sign of life.
             self.publish();
         }
-        self.state.beat(&self.home, now, self.machine.held());
+        let round = if self.beats.is_multiple_of(EVERYBODY) { Round::Everybody } else { Round::Waiting };
+        self.beats += 1;
+        self.round(round, &self.life());
+        let held = self.held();
+        if self.state.is_news(held.as_deref()) {
+            self.dirty.shared = true;
+        }
+        self.state.log = self.journal.damage().map(ToString::to_string);
+        self.state.beat(&self.home, now, held.as_deref(), self.machine.held().is_none());
+        let free_bytes = files::free_bytes(&self.home.results()).ok();
+        let health = Health { now, held: held.is_some(), problems: self.state.many_problems(), free_bytes };
+        metrics::write(&self.home, self.machine.history(), self.machine.rules(), health);
         // Under systemd; elsewhere nobody listens.
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Watchdog]);
+        // Counted from its end: one that takes longer than the pause must not come again after every single message.
+        self.beat_from = Instant::now() + HEARTBEAT.max(began.elapsed() * PUBLISH_IDLE_FACTOR);
     }
 }
 

@@ -1,14 +1,26 @@
 //! Files on disk: writing them whole or not at all, and telling one content from another.
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::{self, BufWriter, Read, Write};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::Path;
+
+use rustix::fs::{AtFlags, Dir, Mode, OFlags, unlinkat};
+use rustix::io::Errno;
 
 use crate::core::digest::{Digest, Hasher};
 
 /// What the names of files begin with that are on their way to another name.
-const TEMPORARY: &str = ".podium-";
+pub const TEMPORARY: &str = ".podium-";
+
+/// Whether it is the name of a file that is on its way to another name.
+#[must_use]
+pub fn is_temporary(name: &OsStr) -> bool {
+    name.as_encoded_bytes().starts_with(TEMPORARY.as_bytes())
+}
 
 /// Removes what a writer that was killed left in a folder, and in those at most `depth` - 1 levels below it, under temporary names.
 ///
@@ -16,7 +28,7 @@ const TEMPORARY: &str = ".podium-";
 /// Those of the file system.
 pub fn remove_temporary(folder: &Path, depth: usize) -> io::Result<()> {
     for entry in walkdir::WalkDir::new(folder).max_depth(depth).into_iter().flatten() {
-        if entry.file_type().is_file() && entry.file_name().to_str().is_some_and(|name| name.starts_with(TEMPORARY)) {
+        if entry.file_type().is_file() && is_temporary(entry.file_name()) {
             fs::remove_file(entry.path())?;
         }
     }
@@ -58,6 +70,53 @@ pub fn replace_if_changed(path: &Path, bytes: &[u8], mode: u32) -> io::Result<bo
     Ok(true)
 }
 
+/// Replaces a file by what is written piece by piece, which may be more than memory holds; only where the bytes differ. Returns whether they
+/// did.
+///
+/// # Errors
+/// Those of the file system, and of `write`.
+pub fn replace_by(path: &Path, mode: u32, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<bool> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    fs::create_dir_all(folder)?;
+    let temporary = tempfile::Builder::new().prefix(TEMPORARY).tempfile_in(folder)?;
+    let mut writer = BufWriter::with_capacity(1 << 16, temporary);
+    write(&mut writer)?;
+    let temporary = writer.into_inner().map_err(io::IntoInnerError::into_error)?;
+    if is_same(path, temporary.path())? {
+        return Ok(false);
+    }
+    temporary.as_file().set_permissions(fs::Permissions::from_mode(mode))?;
+    temporary.persist(path).map_err(|error| error.error)?;
+    Ok(true)
+}
+
+/// Whether there is a first file, and it has the bytes of the second.
+fn is_same(one: &Path, other: &Path) -> io::Result<bool> {
+    match fs::metadata(one) {
+        Ok(meta) if meta.len() == fs::metadata(other)?.len() => Ok(digest(one)? == digest(other)?),
+        Ok(_) => Ok(false),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Writes a new file, whole or not at all, never over one that is there, and so that it survives a power cut. Returns whether there was none.
+///
+/// # Errors
+/// Those of the file system.
+pub fn create(path: &Path, bytes: &[u8], mode: u32) -> io::Result<bool> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let mut temporary = tempfile::Builder::new().prefix(TEMPORARY).tempfile_in(folder)?;
+    temporary.write_all(bytes)?;
+    temporary.as_file().set_permissions(fs::Permissions::from_mode(mode))?;
+    temporary.as_file().sync_all()?;
+    match temporary.persist_noclobber(path) {
+        Ok(_) => sync_folder(folder).map(|()| true),
+        Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(error.error),
+    }
+}
+
 /// Makes the names in a folder survive a power cut.
 ///
 /// # Errors
@@ -79,12 +138,80 @@ pub fn private_folder(folder: &Path) -> io::Result<()> {
 /// # Errors
 /// Those of the file system.
 pub fn empty_folder(folder: &Path) -> io::Result<()> {
-    match fs::remove_dir_all(folder) {
-        Ok(()) => {}
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => return Err(error),
-    }
+    remove_tree(rustix::fs::CWD, folder.as_os_str())?;
     private_folder(folder)
+}
+
+/// Removes a folder of a stranger's with all that is in it, or a file; what is not there is gone already. However deep it is: no more than two
+/// of its folders are open at one time, for what lies further down is brought up first. Nothing is followed, and whoever made it can add
+/// nothing meanwhile where we are root.
+///
+/// # Errors
+/// Those of the file system.
+pub fn remove_tree(parent: impl AsFd, name: &OsStr) -> io::Result<()> {
+    let parent = parent.as_fd();
+    let top = match rustix::fs::openat(parent, name, A_FOLDER, Mode::empty()) {
+        Ok(top) => top,
+        Err(Errno::NOTDIR | Errno::LOOP) => return gone(unlinkat(parent, name, AtFlags::empty())),
+        other => return gone(other.map(drop)),
+    };
+    while empty(&top, &top)? {}
+    gone(unlinkat(parent, name, AtFlags::REMOVEDIR))
+}
+
+const A_FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+
+/// Goes through a folder once: files go, folders are brought up into `top`, and those that lie there are emptied. Returns whether there was
+/// anything.
+fn empty(folder: &OwnedFd, top: &OwnedFd) -> io::Result<bool> {
+    let is_top = folder.as_raw_fd() == top.as_raw_fd();
+    // From here on its maker cannot get into it, where we may say so.
+    let _ = rustix::fs::fchown(folder, Some(rustix::process::geteuid()), None);
+    let _ = rustix::fs::fchmod(folder, Mode::RWXU);
+    let mut any = false;
+    for entry in Dir::read_from(folder)? {
+        let entry = entry?;
+        let name = OsStr::from_bytes(entry.file_name().to_bytes());
+        if matches!(name.as_bytes(), b"." | b"..") {
+            continue;
+        }
+        any = true;
+        match unlinkat(folder, name, AtFlags::empty()) {
+            // Linux says the first of a folder, POSIX the second.
+            Err(Errno::ISDIR | Errno::PERM) => {}
+            other => {
+                gone(other)?;
+                continue;
+            }
+        }
+        match unlinkat(folder, name, AtFlags::REMOVEDIR) {
+            Err(Errno::NOTEMPTY | Errno::EXIST) if is_top => {
+                match rustix::fs::openat(folder, name, A_FOLDER, Mode::empty()) {
+                    Ok(inner) => empty(&inner, top).map(drop)?,
+                    Err(error) => gone(Err(error))?,
+                }
+                match unlinkat(folder, name, AtFlags::REMOVEDIR) {
+                    // The next time, then.
+                    Err(Errno::NOTEMPTY | Errno::EXIST) => {}
+                    other => gone(other)?,
+                }
+            }
+            Err(Errno::NOTEMPTY | Errno::EXIST) => {
+                let new = format!(".{}", uuid::Uuid::new_v4());
+                gone(rustix::fs::renameat(folder, name, top, &new))?;
+            }
+            other => gone(other)?,
+        }
+    }
+    Ok(any)
+}
+
+/// What is not there has gone.
+fn gone(outcome: Result<(), Errno>) -> io::Result<()> {
+    match outcome {
+        Err(Errno::NOENT) => Ok(()),
+        other => Ok(other?),
+    }
 }
 
 /// The digest of a file's bytes, and how many they are.
@@ -120,6 +247,18 @@ pub fn tail(path: &Path, most: u64) -> io::Result<(Vec<u8>, u64)> {
     Ok((bytes, length))
 }
 
+/// Keeps of a file that is ours its last bytes, at most `most`, and says how long it was.
+///
+/// # Errors
+/// Those of the file system.
+pub fn cut_to_tail(path: &Path, most: u64) -> io::Result<u64> {
+    let (bytes, length) = tail(path, most)?;
+    if length > most {
+        fs::write(path, bytes)?;
+    }
+    Ok(length)
+}
+
 /// How many bytes the file system of a path has free for us.
 ///
 /// # Errors
@@ -146,6 +285,17 @@ mod tests {
     }
 
     #[test]
+    fn a_new_file_is_never_written_over_another() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("new");
+        assert!(create(&path, b"one", 0o640).expect("written"));
+        assert!(!create(&path, b"two", 0o644).expect("looked at"));
+        assert_eq!(fs::read(&path).expect("read"), b"one");
+        assert_eq!(fs::metadata(&path).expect("stat").permissions().mode() & 0o777, 0o640);
+        assert_eq!(fs::read_dir(folder.path()).expect("list").count(), 1, "no temporary file is left");
+    }
+
+    #[test]
     fn what_a_killed_writer_left_is_removed_and_nothing_else() {
         let folder = tempfile::tempdir().expect("a folder");
         let deep = folder.path().join("s/one");
@@ -165,5 +315,8 @@ mod tests {
         fs::write(&path, "0123456789").expect("written");
         assert_eq!(tail(&path, 3).expect("read"), (b"789".to_vec(), 10));
         assert_eq!(tail(&path, 30).expect("read"), (b"0123456789".to_vec(), 10));
+        assert_eq!(cut_to_tail(&path, 10).expect("cut"), 10);
+        assert_eq!(cut_to_tail(&path, 4).expect("cut"), 10);
+        assert_eq!(fs::read(&path).expect("read"), b"6789");
     }
 }

@@ -5,18 +5,22 @@
 //!   log.jsonl              what happened, one JSON object a line
 //!   lock                   held by the one daemon of this home
 //!   daemon.json            what the daemon is doing, for `podium status`
+//!   metrics.prom           the same in numbers, for Prometheus' node_exporter
 //!   incoming/              files on their way from the inbox into submissions/
 //!   submissions/<number>/  source.<ext>, and <attempt>/<case>.{stdout,stderr,answer,…}
 //!   refused/<seq>          what was refused, under the line that says so
 //!   cache/                 copies of test cases and evaluators by content; may be deleted when no daemon runs
+//!   cache/images/          unpacked images by digest; the same
 //!   work/                  folders of runs under way; emptied when a daemon starts
+//!   admin/                 the pages of staff; may be deleted
 //!   aside-<pid>/           what `podium try` or `podium check` works in; removed when it ends
 //! ```
 
 use std::path::{Path, PathBuf};
 
 use crate::core::digest::Digest;
-use crate::core::ids::{CaseName, Extension, Number};
+use crate::core::ids::{CaseName, Extension, Number, UserName};
+use crate::core::submission::Door;
 
 /// What the names of folders for work beside the daemon begin with.
 const ASIDE: &str = "aside-";
@@ -65,6 +69,12 @@ impl Home {
         self.root.join(crate::core::users::FILE)
     }
 
+    /// keys/: `keys/<user>.pub` is a user's public keys.
+    #[must_use]
+    pub fn keys(&self) -> PathBuf {
+        self.root.join("keys")
+    }
+
     /// inbox/
     #[must_use]
     pub fn inbox(&self) -> PathBuf {
@@ -89,6 +99,12 @@ impl Home {
         self.root.join("evaluator")
     }
 
+    /// statement.md: the task in words, for the page about it.
+    #[must_use]
+    pub fn statement(&self) -> PathBuf {
+        self.root.join("statement.md")
+    }
+
     /// site-templates/
     #[must_use]
     pub fn templates(&self) -> PathBuf {
@@ -99,6 +115,24 @@ impl Home {
     #[must_use]
     pub fn public(&self) -> PathBuf {
         self.root.join("public")
+    }
+
+    /// inbox/`<user>`/git/: what a user pushed, on its way to the daemon.
+    #[must_use]
+    pub fn pushed(&self, user: &UserName) -> PathBuf {
+        self.inbox().join(user.as_str()).join(Door::Git.name())
+    }
+
+    /// git/: the git account's own: secret, hooks, locks and the repositories.
+    #[must_use]
+    pub fn git(&self) -> PathBuf {
+        self.root.join("git")
+    }
+
+    /// git/`<user>`.git: what a user pushed, as a repository.
+    #[must_use]
+    pub fn repository(&self, user: &UserName) -> PathBuf {
+        self.git().join(format!("{user}.git"))
     }
 
     /// results/
@@ -119,10 +153,22 @@ impl Home {
         self.results().join("lock")
     }
 
+    /// results/metrics.prom
+    #[must_use]
+    pub fn metrics(&self) -> PathBuf {
+        self.results().join("metrics.prom")
+    }
+
     /// results/daemon.json
     #[must_use]
     pub fn daemon_state(&self) -> PathBuf {
         self.results().join("daemon.json")
+    }
+
+    /// results/admin/: the pages of staff.
+    #[must_use]
+    pub fn admin(&self) -> PathBuf {
+        self.results().join("admin")
     }
 
     /// results/incoming/
@@ -141,6 +187,12 @@ impl Home {
     #[must_use]
     pub fn cache(&self) -> PathBuf {
         self.results().join("cache")
+    }
+
+    /// results/cache/images/
+    #[must_use]
+    pub fn images(&self) -> PathBuf {
+        self.cache().join("images")
     }
 
     /// results/work/
@@ -180,6 +232,12 @@ impl Home {
     #[must_use]
     pub fn source(&self, number: Number, language: &Extension) -> PathBuf {
         self.submission(number).join(format!("source.{language}"))
+    }
+
+    /// What was said when a submission was checked, before it was accepted; not there where nothing was.
+    #[must_use]
+    pub fn check_log(&self, number: Number) -> PathBuf {
+        self.submission(number).join("check.txt")
     }
 
     /// What a judging left: results/submissions/`<number>`/`<attempt>`/

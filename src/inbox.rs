@@ -2,49 +2,69 @@
 //!
 //! [`scan`] is the truth; [`watch`] only says when to look again, and which files came by a rename.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat};
+use rustix::fs::{FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
 use crate::core::ids::UserName;
 use crate::core::machine::{Found, Kind};
 use crate::core::record::FileKey;
+use crate::core::submission::{Door, Folder};
 use crate::home::Home;
 
+mod entries;
 mod lease;
 mod watch;
 
-pub use watch::{Renamed, watch};
+use entries::{Entry, Most};
+pub use watch::{Renamed, Watch};
 
 /// The flags with which anything in the inbox is opened.
 const CAREFULLY: OFlags =
     OFlags::RDONLY.union(OFlags::NOFOLLOW).union(OFlags::NONBLOCK).union(OFlags::CLOEXEC).union(OFlags::NOCTTY);
 
+/// What a refused folder is called while it is removed, where that has to be done in the inbox.
+pub const GOING: &str = ".refused-";
+/// Within this time something of it goes, as long as somebody is at it.
+const REMOVED_WITHIN: Duration = Duration::from_secs(600);
+
 /// What is remembered from one scan to the next.
 #[derive(Debug, Default)]
 pub struct Memory {
-    /// Since when a file has been as it is. Kept besides its ctime, because clocks jump.
-    seen: BTreeMap<FileKey, Instant>,
+    seen: BTreeMap<FileKey, Seen>,
     accounts: BTreeMap<u32, Option<String>>,
+    /// Folders that hold more than one look takes in: said once.
+    crowded: BTreeSet<Option<Folder>>,
+    /// Who has a folder in the inbox.
+    users: Vec<UserName>,
 }
 
-/// Opens `inbox/`, or `inbox/<user>/in/`, without following a link on the way.
+/// What is remembered of a file.
+#[derive(Debug)]
+struct Seen {
+    /// Since when it has been as it is. Kept besides its ctime, because clocks jump.
+    since: Instant,
+    /// Whether it was found whole: as long as it does not change, it stays that.
+    is_whole: bool,
+}
+
+/// Opens `inbox/`, or a user's folder in it, without following a link on the way.
 ///
 /// # Errors
 /// Those of the file system.
-pub fn open_folder(home: &Home, user: Option<&UserName>) -> Result<OwnedFd, Errno> {
+pub fn open_folder(home: &Home, folder: Option<&Folder>) -> Result<OwnedFd, Errno> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let inbox = rustix::fs::open(home.inbox(), flags, Mode::empty())?;
-    match user {
+    match folder {
         None => Ok(inbox),
-        Some(user) => {
+        Some(Folder { user, door }) => {
             let folder = rustix::fs::openat(&inbox, user.as_str(), flags | OFlags::NOFOLLOW, Mode::empty())?;
-            rustix::fs::openat(&folder, "in", flags | OFlags::NOFOLLOW, Mode::empty())
+            rustix::fs::openat(&folder, door.name(), flags | OFlags::NOFOLLOW, Mode::empty())
         }
     }
 }
@@ -79,75 +99,102 @@ pub fn kind(stat: &Stat) -> Kind {
     }
 }
 
-/// Everything that lies in the inbox and in its users' folders.
+/// Everything that lies in the inbox and in its users' folders, as much as one look takes in: of each folder the earliest submissions, and of
+/// other names some. The next look has the rest.
 ///
 /// # Errors
 /// When the inbox itself cannot be read. What vanishes during the scan, or lies in a folder that cannot be read, is left out.
 pub fn scan(home: &Home, renamed: &Renamed, memory: &mut Memory, settle: Duration) -> Result<Vec<Found>, Errno> {
-    let renamed = renamed.take();
-    let mut found = Vec::new();
+    // Accounts come and go, and a number that was one's may be another's.
+    memory.accounts.clear();
+    let mut look = Look {
+        renamed: renamed.take(),
+        memory,
+        settle,
+        now: Instant::now(),
+        clock: SystemTime::now(),
+        found: Vec::new(),
+        keys: BTreeSet::new(),
+        crowded: BTreeSet::new(),
+    };
     let inbox = open_folder(home, None)?;
-    let mut users = Vec::new();
-    for (name, stat) in entries(&inbox)? {
-        let user = name.to_str().and_then(|name| name.parse::<UserName>().ok());
-        match user {
-            // A folder of a user's name is that user's; anything else is somebody's try.
-            Some(user) if kind(&stat) == Kind::Folder => users.push(user),
-            _ => found.push((None, name, stat)),
+    let users = look.look_into(None, &inbox, Most::OF_ALL)?;
+    let most = Most::of_each(users.len() * Door::ALL.len());
+    for folder in users.iter().flat_map(|user| Door::ALL.map(|door| Folder { user: user.clone(), door })) {
+        if let Ok(opened) = open_folder(home, Some(&folder)) {
+            let _ = look.look_into(Some(&folder), &opened, most);
         }
     }
-    for user in users {
-        let Ok(entries) = open_folder(home, Some(&user)).and_then(|folder| entries(&folder)) else {
-            continue;
-        };
-        found.extend(entries.into_iter().map(|(name, stat)| (Some(user.clone()), name, stat)));
-    }
-
-    let (now, clock) = (Instant::now(), SystemTime::now());
-    let keys: std::collections::BTreeSet<FileKey> = found.iter().map(|(_, _, stat)| key(stat)).collect();
+    let Look { found, keys, crowded, memory, .. } = look;
     memory.seen.retain(|key, _| keys.contains(key));
-    Ok(found
-        .into_iter()
-        .map(|(folder, name, stat)| {
-            let key = key(&stat);
-            let seen_for = now - *memory.seen.entry(key).or_insert(now);
-            let unchanged_for = seen_for.max(age(clock, key.changed_ns));
-            let renamed_in = renamed.contains(&(folder.clone(), name.clone()));
-            let kind = kind(&stat);
-            // Asked of the kernel only when the answer decides something.
-            let being_written = kind == Kind::Plain
-                && !renamed_in
-                && unchanged_for >= settle
-                && is_written(home, folder.as_ref(), &name);
-            Found {
-                key,
-                owner: memory.accounts.entry(stat.st_uid).or_insert_with(|| account(stat.st_uid)).clone(),
-                size: u64::try_from(stat.st_size).unwrap_or(0),
-                folder,
-                name,
-                kind,
-                renamed_in,
-                being_written,
-                unchanged_for,
-            }
-        })
-        .collect())
+    for folder in crowded.difference(&memory.crowded) {
+        let folder =
+            folder.as_ref().map_or_else(String::new, |folder| format!("{}/{}", folder.user, folder.door.name()));
+        tracing::warn!(folder = %format!("inbox/{folder}"), "holds more files than one look takes in; the earliest come first");
+    }
+    memory.crowded = crowded;
+    memory.users = users;
+    Ok(found)
 }
 
-fn entries(folder: &OwnedFd) -> Result<Vec<(std::ffi::OsString, Stat)>, Errno> {
-    let mut entries = Vec::new();
-    for entry in Dir::read_from(folder)? {
-        let entry = entry?;
-        let name = OsStr::from_bytes(entry.file_name().to_bytes());
-        // Names that begin with a dot are on their way; "." and ".." are two of them.
-        if name.as_bytes().starts_with(b".") {
-            continue;
+/// One scan.
+struct Look<'m> {
+    renamed: watch::Names,
+    memory: &'m mut Memory,
+    settle: Duration,
+    now: Instant,
+    clock: SystemTime,
+    found: Vec<Found>,
+    keys: BTreeSet<FileKey>,
+    crowded: BTreeSet<Option<Folder>>,
+}
+
+impl Look<'_> {
+    /// Looks into one folder; returns the users who have a folder in it, where it is the inbox itself.
+    fn look_into(&mut self, folder: Option<&Folder>, opened: &OwnedFd, most: Most) -> Result<Vec<UserName>, Errno> {
+        let entries = entries::read(opened, folder.is_none(), most)?;
+        if entries.is_crowded {
+            self.crowded.insert(folder.cloned());
         }
-        if let Ok(stat) = rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW) {
-            entries.push((name.to_owned(), stat));
+        // In a folder of one's own root has made a way back to where one is, for those who type `cd in` there.
+        let is_ours = |entry: &Entry| entry.name == "in" && entry.uid == 0 && entry.kind == Kind::Symlink;
+        // And what is being removed is ours from its first moment on; what a daemon that was killed left of it is found after a while.
+        let (own, clock) = (rustix::process::geteuid().as_raw(), self.clock);
+        let is_recent = |entry: &Entry| age(clock, entry.key.changed_ns) < REMOVED_WITHIN;
+        let is_going = |entry: &Entry| {
+            let is_named_so = entry.name.as_bytes().starts_with(GOING.as_bytes());
+            is_named_so && entry.uid == own && entry.kind == Kind::Folder && is_recent(entry)
+        };
+        let is_news = |entry: &Entry| !is_going(entry) && (folder.is_none() || !is_ours(entry));
+        for entry in entries.files.into_iter().filter(is_news) {
+            let found = self.found(folder, opened, entry);
+            self.keys.insert(found.key);
+            self.found.push(found);
+        }
+        Ok(entries.users)
+    }
+
+    fn found(&mut self, folder: Option<&Folder>, opened: &OwnedFd, entry: Entry) -> Found {
+        let Entry { name, key, kind, size, uid } = entry;
+        let seen = self.memory.seen.entry(key).or_insert(Seen { since: self.now, is_whole: false });
+        let unchanged_for = (self.now - seen.since).max(age(self.clock, key.changed_ns));
+        let renamed_in = self.renamed.contains(&(folder.cloned(), name.clone()));
+        // Asked of the kernel only when the answer decides something, and no more once it was no: from then on it is ours to take.
+        let asks = kind == Kind::Plain && !renamed_in && !seen.is_whole && unchanged_for >= self.settle;
+        let being_written = asks && is_written(opened, &name);
+        seen.is_whole |= asks && !being_written;
+        Found {
+            key,
+            owner: self.memory.accounts.entry(uid).or_insert_with(|| account(uid)).clone(),
+            size,
+            folder: folder.cloned(),
+            name,
+            kind,
+            renamed_in,
+            being_written,
+            unchanged_for,
         }
     }
-    Ok(entries)
 }
 
 /// How long ago a moment of the file system's clock was; zero where it is in the future.
@@ -161,8 +208,10 @@ fn account(uid: u32) -> Option<String> {
 }
 
 /// Whether somebody has a file of the inbox open for writing.
-fn is_written(home: &Home, user: Option<&UserName>, name: &OsStr) -> bool {
-    open_folder(home, user)
-        .and_then(|folder| open_file(&folder, name))
-        .is_ok_and(|file| lease::has_writer(file.as_fd()))
+fn is_written(folder: &OwnedFd, name: &OsStr) -> bool {
+    match open_file(folder, name) {
+        Ok(file) => lease::has_writer(file.as_fd()),
+        // Its owner has a lease on it, which is for writers: the kernel would have us wait until it is given up.
+        Err(error) => error == Errno::AGAIN,
+    }
 }

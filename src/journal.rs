@@ -1,14 +1,21 @@
 //! The log on disk: results/log.jsonl. Appended to, synced, never rewritten.
 
+mod lines;
+mod reading;
+
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use crate::core::details::{Details, Unreadable};
 use crate::core::digest::Digest;
 use crate::core::history::History;
 use crate::core::record::{BadLine, Record};
 use crate::files;
+
+pub use lines::Lines;
+pub use reading::read;
 
 /// The open log.
 #[derive(Debug)]
@@ -16,6 +23,7 @@ pub struct Journal {
     path: PathBuf,
     file: File,
     length: u64,
+    lines: Lines,
 }
 
 /// Why a log cannot be read, or not be written.
@@ -66,73 +74,32 @@ pub enum Damage {
     /// The line before it is not the one that it was written after.
     #[error("the line before it was changed (its hash does not fit)")]
     Chain,
+    /// It is not the one that it was, by its hash.
+    #[error("it was changed (its hash does not fit)")]
+    Changed,
 }
 
-/// Each record of a log, its line's digest, and where the line begins.
-type Visitor<'v> = dyn FnMut(&Record, Digest, u64) + 'v;
-
-/// Reads a log from its beginning and checks its chain. Returns the length of what is whole, in bytes, and whether its last newline
-/// is missing.
-///
-/// # Errors
-/// [`JournalError::Damaged`] for anything but a torn end: a last line without its newline is what an interrupted write leaves.
-pub fn read(path: &Path, visit: &mut Visitor<'_>) -> Result<(u64, bool), JournalError> {
-    let io = |source| JournalError::Io { doing: "read", path: path.to_owned(), source };
-    let file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((0, false)),
-        Err(error) => return Err(io(error)),
-    };
-    let mut reader = BufReader::with_capacity(1 << 16, file);
-    let (mut offset, mut seq, mut prev) = (0, 0, Digest::ZERO);
-    let mut bytes = Vec::new();
-    loop {
-        bytes.clear();
-        let length = reader.read_until(b'\n', &mut bytes).map_err(io)? as u64;
-        if length == 0 {
-            return Ok((offset, false));
-        }
-        let whole = bytes.last() == Some(&b'\n');
-        if whole {
-            bytes.pop();
-        }
-        match check(&bytes, seq + 1, prev) {
-            Ok(record) => {
-                seq += 1;
-                prev = Digest::of(&bytes);
-                visit(&record, prev, offset);
-                offset += length;
-                if !whole {
-                    return Ok((offset, true));
-                }
-            }
-            Err(_) if !whole => return Ok((offset, false)),
-            Err(why) => {
-                return Err(JournalError::Damaged { path: path.to_owned(), line: seq + 1, offset, why });
-            }
-        }
-    }
+/// What is not text is no record.
+fn text(bytes: &[u8]) -> Result<&str, Damage> {
+    std::str::from_utf8(bytes).map_err(|_| Damage::NotText)
 }
 
-fn check(bytes: &[u8], seq: u64, prev: Digest) -> Result<Record, Damage> {
-    let record = Record::from_line(std::str::from_utf8(bytes).map_err(|_| Damage::NotText)?)?;
-    if record.header.seq != seq {
-        return Err(Damage::Sequence { found: record.header.seq, wanted: seq });
-    }
-    if record.header.prev != prev {
-        return Err(Damage::Chain);
-    }
-    Ok(record)
-}
-
-/// The state that a log says, without touching it.
+/// The state that a log says, and its lines, without touching it.
 ///
 /// # Errors
 /// As [`read`].
-pub fn history(path: &Path) -> Result<History, JournalError> {
-    let mut history = History::default();
-    read(path, &mut |record, digest, _| history.apply(record, digest))?;
-    Ok(history)
+pub fn load(path: &Path) -> Result<(History, Lines), JournalError> {
+    let file = match File::open(path) {
+        Ok(file) => Some(file),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(source) => return Err(JournalError::Io { doing: "open", path: path.to_owned(), source }),
+    };
+    let (mut history, mut lines) = (History::default(), Lines::of(file));
+    read(path, &mut |record, digest, end| {
+        history.apply(record, digest);
+        lines.push(digest, end);
+    })?;
+    Ok((history, lines))
 }
 
 impl Journal {
@@ -141,14 +108,18 @@ impl Journal {
     /// # Errors
     /// As [`read`], and those of the file system.
     pub fn open(path: &Path) -> Result<(Self, History), JournalError> {
-        let mut history = History::default();
-        let (whole, newline_missing) = read(path, &mut |record, digest, _| history.apply(record, digest))?;
         let io = |doing| move |source| JournalError::Io { doing, path: path.to_owned(), source };
         let file = OpenOptions::new().append(true).create(true).mode(0o600).open(path).map_err(io("open"))?;
+        let (mut history, mut lines) = (History::default(), Lines::of(Some(File::open(path).map_err(io("open"))?)));
+        let (whole, newline_missing) = read(path, &mut |record, digest, end| {
+            history.apply(record, digest);
+            lines.push(digest, end);
+        })?;
         let length = file.metadata().map_err(io("stat"))?.len();
-        let mut journal = Self { path: path.to_owned(), file, length };
+        let mut journal = Self { path: path.to_owned(), file, length, lines };
         if newline_missing {
             journal.write(b"\n")?;
+            journal.lines.close(journal.length);
         } else if whole < length {
             tracing::warn!(
                 bytes = length - whole,
@@ -172,7 +143,15 @@ impl Journal {
         let mut bytes = Vec::with_capacity(line.len() + 1);
         bytes.extend_from_slice(line.as_bytes());
         bytes.push(b'\n');
-        self.write(&bytes)
+        self.write(&bytes)?;
+        self.lines.push(Digest::of(line.as_bytes()), self.length);
+        Ok(())
+    }
+
+    /// The first line that was asked for and was not there any more as it had been.
+    #[must_use]
+    pub fn damage(&self) -> Option<&Unreadable> {
+        self.lines.damage()
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<(), JournalError> {
@@ -185,6 +164,12 @@ impl Journal {
         }
         self.length += bytes.len() as u64;
         self.file.sync_data().map_err(|source| JournalError::Io { doing: "sync", path: self.path.clone(), source })
+    }
+}
+
+impl Details for Journal {
+    fn record(&self, line: u64) -> Result<Record, Unreadable> {
+        self.lines.record(line)
     }
 }
 
@@ -231,6 +216,9 @@ mod tests {
             let next = log(kept as u64 + 1);
             let line = std::str::from_utf8(&next).expect("text").lines().last().expect("a line");
             journal.append(line).expect("appended");
+            for seq in 1..=kept as u64 + 1 {
+                assert_eq!(journal.record(seq).expect("it is there").header.seq, seq, "cut at {cut}");
+            }
             assert_eq!(std::fs::read(folder.path().join("log.jsonl")).expect("read"), next);
         }
     }

@@ -4,6 +4,7 @@
 //! the same with the same folders.
 
 pub mod evaluate;
+pub mod host;
 mod outcome;
 
 use std::fs;
@@ -17,15 +18,18 @@ use crate::core::config::{Language, Output};
 use crate::core::digest::Digest;
 use crate::core::ids::CaseName;
 use crate::core::machine::{Report, Trouble};
+use crate::core::order::Seed;
 use crate::core::record::{CaseResult, Kept, Provenance};
 use crate::core::rules::Rules;
 use crate::core::verdict::Verdict;
 use crate::files;
 use crate::material::{Copied, Material};
-use crate::sandbox::{AnswerFile, Fault, Identity, Mount, RunReport, RunSpec, Sandbox};
+use crate::sandbox::{AnswerFile, Cores, Fault, Identity, Mount, RunReport, RunSpec, Sandbox};
 
 use outcome::Outcome;
 
+/// Of output that is no answer this much is kept, in bytes: enough to read what went wrong, and too little to fill a disk with.
+const LONGEST_OUTPUT: u64 = 64 << 10;
 /// Where a program finds the input, besides its standard input. The path says nothing of the case.
 const INPUT: &str = "/input.txt";
 
@@ -47,6 +51,10 @@ pub struct Judging {
     pub material: Arc<Material>,
     /// The cases, in the order of their runs.
     pub cases: Vec<CaseName>,
+    /// What that order was drawn by.
+    pub order: Option<Seed>,
+    /// The cores that its programs are kept to, if they are.
+    pub cores: Option<Cores>,
     /// A folder of our own for the runs, made and removed here.
     pub work: PathBuf,
     /// An existing folder into which the outputs of the runs go.
@@ -68,13 +76,22 @@ impl From<Fault> for Trouble {
     fn from(fault: Fault) -> Self {
         match fault {
             Fault::Unavailable(why) => Trouble::Unavailable(why),
-            Fault::Failed(why) => Trouble::Failed(why),
+            Fault::Failed(why) => Trouble::failed(why),
             Fault::Cancelled => Trouble::Cancelled,
         }
     }
 }
 
-/// Judges a submission over its cases. `ended` is told of each case as it ends, with its place in the order.
+/// How far a judging is.
+#[derive(Debug, Clone, Copy)]
+pub enum Progress<'a> {
+    /// A case begins.
+    Began(&'a CaseName),
+    /// A case has ended: its place in the order, from 0, and how it came out.
+    Ended(usize, &'a CaseResult),
+}
+
+/// Judges a submission over its cases. `progress` is told of each case as it begins and ends.
 ///
 /// # Errors
 /// [`Trouble`]: nothing of it was the submission's doing, and nothing of it is recorded.
@@ -82,15 +99,25 @@ pub async fn judge(
     judging: &Judging,
     sandbox: &dyn Sandbox,
     cancel: &CancellationToken,
-    ended: &(dyn Fn(usize, &CaseResult) + Sync),
+    progress: &(dyn Fn(Progress<'_>) + Sync),
 ) -> Result<Report, Trouble> {
+    // Before it adds to the load itself.
+    let host = host::now(judging.cores.as_ref());
     let mut cases = Vec::with_capacity(judging.cases.len());
     for (index, name) in judging.cases.iter().enumerate() {
-        let copied = judging.material.cases.get(name);
-        let copied = copied.ok_or_else(|| Trouble::Failed(format!("the case {name} was not copied")))?;
-        let result = judge_case(judging, &Case { index, name, copied }, sandbox, cancel).await?;
-        ended(index, &result);
-        cases.push(result);
+        progress(Progress::Began(name));
+        let outcome = match judging.material.cases.get(name) {
+            Some(copied) => judge_case(judging, &Case { index, name, copied }, sandbox, cancel).await,
+            None => Err(Trouble::failed(format!("the case {name} was not copied"))),
+        };
+        match outcome {
+            Ok(result) => {
+                progress(Progress::Ended(index, &result));
+                cases.push(result);
+            }
+            Err(Trouble::Failed { why, .. }) => return Err(Trouble::Failed { why, cases }),
+            Err(trouble) => return Err(trouble),
+        }
     }
     fs::remove_dir_all(&judging.work).map_err(|error| failed(&judging.work, &error))?;
     let provenance = Provenance {
@@ -98,14 +125,17 @@ pub async fn judge(
         evaluator_sha256: judging.material.evaluator.sha256,
         cases_sha256: judging.material.cases_sha256,
         config_sha256: judging.rules.config_sha256,
+        settings_sha256: Some(judging.rules.config.judging_sha256(&judging.language)),
         engine: judging.identity.engine.clone(),
         image: judging.identity.image.clone(),
+        order: judging.order.clone(),
+        host: Some(host),
     };
     Ok(Report { cases, provenance })
 }
 
 fn failed(path: &Path, error: &io::Error) -> Trouble {
-    Trouble::Failed(format!("failed to use {}: {error}", path.display()))
+    Trouble::failed(format!("failed to use {}: {error}", path.display()))
 }
 
 async fn judge_case(
@@ -172,13 +202,18 @@ fn program(judging: &Judging, case: &Case<'_>, folder: PathBuf) -> RunSpec {
         stdin: Some(input),
         answer_file: judging.language.output == Output::File,
         limits: judging.rules.config.limits.clone(),
+        cores: judging.cores.clone(),
         folder,
     }
 }
 
-/// Moves what a case left to where it is kept; what is empty is not kept.
+/// Moves what a case left to where it is kept; what is empty is not kept, and of what is no answer that the evaluator saw only the end.
 fn keep(judging: &Judging, case: &CaseName, folder: &Path, outcome: &Outcome) -> Result<Vec<Kept>, Trouble> {
     let mut kept = Vec::new();
+    let answer = match judging.language.output {
+        Output::Stdout => "stdout",
+        Output::File => "answer",
+    };
     let run = ["stdout", "stderr", "answer"].into_iter().map(|name| (name.to_owned(), folder.join(name)));
     for (name, path) in run.chain(outcome.files.iter().cloned()) {
         match fs::metadata(&path) {
@@ -186,9 +221,14 @@ fn keep(judging: &Judging, case: &CaseName, folder: &Path, outcome: &Outcome) ->
             Ok(_) | Err(_) => continue,
         }
         let target = judging.keep.join(format!("{case}.{name}"));
-        let moved = files::digest(&path).and_then(|digest| fs::rename(&path, &target).map(|()| digest));
-        let (sha256, bytes) = moved.map_err(|error| failed(&path, &error))?;
-        kept.push(Kept { name, bytes, sha256 });
+        let moved = || -> io::Result<Kept> {
+            let is_kept_whole = name == answer && outcome.is_of_the_evaluator();
+            let whole = if is_kept_whole { None } else { Some(files::cut_to_tail(&path, LONGEST_OUTPUT)?) };
+            let (sha256, bytes) = files::digest(&path)?;
+            fs::rename(&path, &target)?;
+            Ok(Kept { name, bytes, whole: whole.filter(|whole| *whole > bytes), sha256 })
+        };
+        kept.push(moved().map_err(|error| failed(&path, &error))?);
     }
     Ok(kept)
 }

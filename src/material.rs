@@ -107,7 +107,8 @@ pub fn missing_evaluator<'c>(evaluator: &'c Evaluator, folder: &Path) -> Option<
     paths.into_iter().find(|path| !folder.join(path.trim_start_matches('/')).exists())
 }
 
-fn walk(folder: &Path) -> impl Iterator<Item = walkdir::Result<walkdir::DirEntry>> {
+/// Everything in the folder of a case or of the evaluator that counts, in order.
+pub fn walk(folder: &Path) -> impl Iterator<Item = walkdir::Result<walkdir::DirEntry>> {
     // Links are followed: an instructor may keep large inputs elsewhere. Caches of an evaluator's own runs are no part of it.
     WalkDir::new(folder)
         .follow_links(true)

@@ -9,9 +9,11 @@ use std::time::{Duration, Instant};
 
 use walkdir::WalkDir;
 
+use crate::accounts;
 use crate::core::config::{self, Config, Problem};
 use crate::core::digest::Digest;
 use crate::core::rules::Rules;
+use crate::core::strings;
 use crate::core::users::{self, Users};
 use crate::home::Home;
 use crate::material::missing_evaluator;
@@ -22,7 +24,7 @@ type Stamp = Vec<(PathBuf, u64, u64, i64, i64, i64, i64)>;
 fn stamp(home: &Home) -> Stamp {
     let templates =
         WalkDir::new(home.templates()).sort_by_file_name().into_iter().flatten().map(walkdir::DirEntry::into_path);
-    let paths = [home.config(), home.users()].into_iter().chain(templates);
+    let paths = [home.config(), home.users(), home.statement()].into_iter().chain(templates);
     paths
         .filter_map(|path| {
             let meta = fs::metadata(&path).ok()?;
@@ -35,7 +37,7 @@ fn stamp(home: &Home) -> Stamp {
 /// again this often.
 const AGAIN: Duration = Duration::from_secs(1);
 
-/// Notices that the settings or the templates changed, however an editor writes them: in place, by a rename, by swapping a link.
+/// Notices that the settings, the statement or the templates changed, however an editor writes them: in place, by a rename, by swapping a link.
 #[derive(Debug)]
 pub struct Watcher {
     home: Home,
@@ -60,7 +62,15 @@ impl Watcher {
         if self.seen.as_ref() == Some(&stamp) && !again {
             return None;
         }
-        self.seen = Some(stamp);
+        // A list of secrets that others can read is closed to them and used: on the evening of a deadline nobody is kept out by a mode. Where it
+        // cannot be closed, reading it says what to do.
+        let closed = matches!(accounts::close(&self.home), Ok(true));
+        if closed {
+            tracing::warn!(
+                "users.csv holds passwords, and others than its owner could read it: it is its owner's alone now (mode 600)"
+            );
+        }
+        self.seen = Some(if closed { self::stamp(&self.home) } else { stamp });
         let read = read(&self.home);
         // A list that goes away in the middle of a competition is a slip, not an invitation to everybody.
         let gone = listed && matches!(&read, Ok(Rules { users: Users::Anyone, .. }));
@@ -89,11 +99,7 @@ pub fn read(home: &Home) -> Result<Rules, Vec<Problem>> {
     let mut problems = Vec::new();
     let mut keep = |result: Result<_, Vec<Problem>>| result.map_err(|found| problems.extend(found)).ok();
     let config = keep(read_config(home).map(Some)).flatten();
-    let users = match fs::read_to_string(home.users()) {
-        Ok(text) => Users::parse(&text),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Users::Anyone),
-        Err(error) => Err(vec![problem(users::FILE, "", format!("cannot be read: {error}"))]),
-    };
+    let users = accounts::read(home).map(|roster| roster.as_ref().map_or(Users::Anyone, Users::from));
     let users = users.map_err(|found| problems.extend(found)).ok();
     match (config, users) {
         (Some((config, config_sha256)), Some(users)) if problems.is_empty() => {
@@ -135,6 +141,18 @@ fn missing(home: &Home, config: &Config, text: &str) -> Vec<Problem> {
             let line = text.lines().position(|line| line.contains(&format!("\"{case}\""))).map(|line| line + 1);
             problems.push(Problem { file: config::FILE.into(), line, key: key.into(), text: what });
         }
+    }
+    let language = &config.site.language;
+    let brought = home.templates().join(strings::FOLDER).join(format!("{language}.toml"));
+    if strings::BUILT_IN.iter().all(|(tag, _)| tag != language) && !brought.is_file() {
+        let shipped: Vec<_> = strings::BUILT_IN.iter().map(|(tag, _)| format!("{tag:?}")).collect();
+        let what = format!(
+            "{language:?} is not spoken here: there is no site-templates/{}/{language}.toml; {} ship with Podium",
+            strings::FOLDER,
+            shipped.join(" and ")
+        );
+        let line = config::line_of(text, &["site", "language"]);
+        problems.push(Problem { file: config::FILE.into(), line, key: "site.language".into(), text: what });
     }
     if let Some(path) = missing_evaluator(&config.evaluator, &home.evaluator()) {
         let line = text.lines().position(|line| line.contains("{evaluator}")).map(|line| line + 1);

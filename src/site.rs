@@ -1,9 +1,21 @@
 //! The static site under public/: views made into files.
 
+mod contest;
+mod downloads;
+mod letters;
+mod live;
 mod pages;
 mod publish;
+mod rebuild;
+mod results;
+mod rows;
 mod serve;
+mod statement;
+mod words;
 
-pub use pages::{Kind, Pages, RenderError};
-pub use publish::{Life, PublishError, Publisher};
-pub use serve::serve;
+pub use live::{Live, Teller};
+pub use pages::{Kind, Pages, RenderError, built_in_files};
+pub use publish::{AboutPage, Life, PublishError, Publisher, Round};
+pub use rows::{Rows, Table};
+pub use serve::{serve, serve_below};
+pub use statement::Statement;

@@ -5,20 +5,13 @@ use serde_json::json;
 mod support;
 
 use support::browser::{Browser, Look};
-use support::{Competition, Contest, answer, slow_answer};
+use support::{Competition, Contest, HIDDEN_CASE, answer, slow_answer};
 
 /// A contest with its site, and the address of that.
 fn on_air(title: &str) -> (Contest, String) {
     let mut contest = Competition::new(title).prepare();
-    contest.start_with(&["--serve", "127.0.0.1:0"]);
-    let mut address = None;
-    contest.wait_for("the address of the site", || {
-        let said = contest.daemon().said();
-        address =
-            said.split("the site is at ").nth(1).and_then(|rest| rest.split_whitespace().next()).map(str::to_owned);
-        address.is_some() && contest.daemon().watches() && contest.path("public/index.html").exists()
-    });
-    (contest, address.expect("waited for"))
+    let address = contest.start_serving();
+    (contest, address)
 }
 
 const NAMES: &str =
@@ -64,6 +57,101 @@ async fn a_sender_follows_a_submission_from_drop_to_verdict() {
     browser.close().await;
 }
 
+/// What the log on a page says.
+const LOG: &str = "document.getElementById('log').textContent";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sender_sees_the_log_grow_from_the_check_to_the_result() {
+    let check = ["python3", "-c", "import time; print('looked', flush=True); time.sleep(5)"].map(toml::Value::from);
+    let mut contest = Competition::new("Numbers").set("languages.py.check", check.to_vec()).prepare();
+    let site = contest.start_serving();
+    let browser = Browser::open(Look::DESK).await;
+    let program =
+        "import sys, time\nif 'ONE-OPEN-TAG' in sys.stdin.read(): time.sleep(4)\nprint('5')\n# <b>source</b>\n";
+    let id = contest.hand_in("ann", "py", program);
+    contest.wait_for("the page", || contest.path(&format!("public/s/{id}/index.html")).exists());
+    browser.page.goto(&format!("{site}s/{id}/index.html")).await.expect("the private page");
+    browser
+        .run(
+            "window.before = 1; window.statuses = []; const own = window.fetch;
+             window.fetch = async (...asked) => {
+               const answer = await own(...asked);
+               if (asked[0] === 'log.txt') window.statuses.push(answer.status);
+               return answer;
+             }",
+        )
+        .await;
+    browser
+        .until(&format!("document.querySelector('h1').textContent === 'Checking' && {LOG}.endsWith('  | looked\\n')"))
+        .await;
+    browser
+        .until(&format!("document.querySelector('h1').textContent === 'Running' && {LOG}.endsWith('one: begins\\n')"))
+        .await;
+    browser
+        .until(&format!("document.querySelector('h1').textContent === 'Accepted' && {LOG}.includes('\\njudged ')"))
+        .await;
+    browser.until("window.before === 1 && window.statuses.includes(206)").await;
+    // What it says in the end is what the file says, once.
+    let file = std::fs::read_to_string(contest.path(&format!("public/s/{id}/log.txt"))).expect("log.txt");
+    assert_eq!(browser.run(&format!("return {LOG}")).await, json!(file));
+    assert!(!file.contains(HIDDEN_CASE), "{file}");
+    browser.until("document.getElementById('log').getAttribute('role') === 'log'").await;
+    browser.until("document.querySelector('meta[name=robots]').content.includes('noindex')").await;
+    let text = browser.run("return document.body.textContent").await.to_string();
+    for said in ["First score: rank 1 of 1", "podium try", "testcases/one/input.txt", "Standard output"] {
+        assert!(text.contains(said), "{said}: {text}");
+    }
+    browser.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_is_followed_whatever_the_server_makes_of_ranges_and_whatever_becomes_of_the_file() {
+    let (contest, site) = on_air("Numbers");
+    let id = contest.hand_in("ann", "py", answer("5"));
+    contest.wait_for_judged(1);
+    let browser = Browser::open(Look::DESK).await;
+    browser.page.goto(&format!("{site}s/{id}/index.html")).await.expect("the private page");
+    browser.until(&format!("{LOG}.includes('judged')")).await;
+    // A file of the test's own, in the place of the server's; the page is made to wait for more.
+    browser
+        .run(
+            "const own = window.fetch, bytes = (text) => new TextEncoder().encode(text);
+             window.file = 'ä begins\\n'.repeat(20); window.ranges = true; window.asked = [];
+             window.fetch = async (url, options) => {
+               if (url !== 'log.txt') return own(url, options);
+               const all = bytes(window.file), headers = { 'content-type': 'text/plain' };
+               const from = Number(/bytes=(\\d+)-/.exec(options.headers.Range)?.[1] ?? -1);
+               window.asked.push(from);
+               if (from < 0 || !window.ranges) return new Response(all, { headers });
+               if (from >= all.length) return new Response('', { status: 416 });
+               headers['content-range'] = `bytes ${from}-${all.length - 1}/${all.length}`;
+               return new Response(all.slice(from), { status: 206, headers });
+             };
+             document.querySelector('.steps').insertAdjacentHTML('beforeend', '<li class=\"now\">')",
+        )
+        .await;
+    let shown = format!("{LOG} === window.file");
+    browser.until(&shown).await;
+    for (what, change) in [
+        ("more", "window.file += 'ö more\\n'"),
+        ("another file, as long", "window.file = window.file.replace('more', 'less')"),
+        ("a shorter one", "window.file = 'anew\\n'"),
+        ("more of that", "window.file += 'and more\\n'.repeat(20)"),
+        ("a server without ranges", "window.ranges = false; window.file += 'even more\\n'"),
+    ] {
+        browser.run(change).await;
+        browser.until(&format!("{shown} /* {what} */")).await;
+    }
+    assert!(browser.run("return window.asked.some((from) => from > 0)").await == json!(true));
+    // Who reads further up is left there; who is at the end is taken along.
+    let end = "document.getElementById('log')";
+    browser.run(&format!("window.file += 'line\\n'.repeat(200); {end}.scrollTop = 1e6")).await;
+    browser.until(&format!("{shown} && {end}.scrollTop + {end}.clientHeight > {end}.scrollHeight - 8")).await;
+    browser.run(&format!("{end}.scrollTop = 10; window.file += 'line\\n'.repeat(9)")).await;
+    browser.until(&format!("{shown} && {end}.scrollTop === 10")).await;
+    browser.close().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_page_is_whole_without_scripts() {
     let (contest, site) = on_air("Numbers");
@@ -73,8 +161,9 @@ async fn every_page_is_whole_without_scripts() {
     for (page, wanted) in [
         ("index.html".to_owned(), ["alice", "55", "UTC"]),
         ("queue.html".to_owned(), ["Queue", "alice", "UTC"]),
+        ("about.html".to_owned(), ["Rules in force", "How to hand in", "CPU time"]),
         ("u/alice/index.html".to_owned(), ["alice", "55", "UTC"]),
-        (format!("s/{id}/index.html"), ["Accepted", "55", "UTC"]),
+        (format!("s/{id}/index.html"), ["Accepted", "55", "log.txt"]),
     ] {
         browser.page.goto(&format!("{site}{page}")).await.expect("a page");
         let text =
@@ -100,7 +189,7 @@ async fn pages_fit_a_phone_and_a_desk_by_day_and_by_night() {
     for width in [390, 1280] {
         for dark in [false, true] {
             let browser = Browser::open(Look { width, dark, scripts: true }).await;
-            for page in ["index.html", "queue.html", "u/bob/index.html", &format!("s/{id}/index.html")] {
+            for page in ["index.html", "queue.html", "about.html", "u/bob/index.html", &format!("s/{id}/index.html")] {
                 browser.page.goto(&format!("{site}{page}")).await.expect("a page");
                 let across = browser.run("return document.documentElement.scrollWidth").await;
                 assert!(
@@ -130,6 +219,7 @@ async fn what_strangers_write_stays_text() {
     for page in [
         "index.html",
         "queue.html",
+        "about.html",
         "u/alice/index.html",
         &format!("s/{id}/index.html"),
         &format!("s/{refused}/index.html"),

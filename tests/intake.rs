@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::io::{Seek, Write};
 use std::os::unix::ffi::OsStringExt;
-use std::os::unix::fs::{MetadataExt, chown, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::os::unix::net::UnixListener;
 use std::time::Duration;
 
@@ -65,10 +65,10 @@ fn what_is_no_plain_file_is_refused_and_nothing_of_it_is_read() {
     let inbox = |name: &str| contest.path("inbox").join(name);
     let mut strange: Vec<(&str, String)> = Vec::new();
     let mut put = |refusal: &'static str, make: &dyn Fn(&std::path::Path)| {
-        // Under a hidden name first, so that nothing is half made when it is looked at.
-        let (hidden, name) = (inbox(&format!(".{}", a_new_id())), name());
-        make(&hidden);
-        fs::rename(&hidden, inbox(&name)).expect("renamed");
+        // Made beside the home and moved in, so that nothing is half made, or refused under another name, when it is looked at.
+        let (aside, name) = (contest.outside(&a_new_id()), name());
+        make(&aside);
+        fs::rename(&aside, inbox(&name)).expect("renamed");
         strange.push((refusal, name));
     };
     put("not-a-file", &|path| symlink("/etc/shadow", path).expect("a link"));
@@ -415,6 +415,32 @@ fn where_owners_count_a_name_alone_is_not_believed() {
     let feeder = a_new_id();
     contest.drop_into("inbox/mira/in", format!("mira_{feeder}.py"), answer("4"));
     assert_eq!(contest.outcome(&feeder)["verdict"], "accepted");
+}
+
+#[test]
+fn a_folder_that_somebody_made_is_not_anothers() {
+    // Everybody of the machine drops files here, and none may touch another's.
+    let mut contest = Competition::new("Folders").set("submissions.identity", "owner").prepare();
+    contest.write_users(&[("mira", "student")]);
+    fs::set_permissions(contest.path("inbox"), PermissionsExt::from_mode(0o1733)).expect("chmod");
+    let stranger = 1;
+    fs::create_dir_all(contest.path("inbox/mira/in")).expect("made");
+    let id = a_new_id();
+    contest.drop_into("inbox/mira/in", format!("mira_{id}.py"), answer("1"));
+    for path in ["inbox/mira", "inbox/mira/in", &format!("inbox/mira/in/mira_{id}.py")] {
+        chown(contest.path(path), Some(stranger), Some(stranger)).expect("the stranger's");
+    }
+    contest.start();
+    contest.wait_for("the folder is refused", || contest.events("rejected").iter().any(|line| line["file"] == "mira"));
+    let refused = &contest.events("rejected")[0];
+    assert_ne!(refused["user"], "mira", "{refused}");
+    contest.wait_for("the folder is gone", || !contest.path("inbox/mira").exists());
+    assert_eq!(contest.count("accepted"), 0);
+    // root's and one's own are good.
+    fs::create_dir_all(contest.path("inbox/mira/in")).expect("made");
+    let good = a_new_id();
+    contest.drop_into("inbox/mira/in", format!("mira_{good}.py"), answer("4"));
+    assert_eq!(contest.outcome(&good)["verdict"], "accepted");
 }
 
 // ---------------------------------------------------------------------------------------------- uploads that take their time

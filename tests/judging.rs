@@ -1,7 +1,8 @@
-//! From a dropped file to a row on the board: every verdict, what shows while the board is open and when it is closed, and what never shows.
+//! From a dropped file to a row on the board: the check of its language, what its program gets, every verdict, what shows while the board is open and when it is closed, and what never shows.
 
 mod support;
 
+use std::fs;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -218,7 +219,7 @@ fn twenty_submissions_of_mixed_fates(engine: Engine) {
     contest.assert_ids_are_secret();
     let before = contest.site();
     assert!(before.0.contains_key("queue.html") && before.0.contains_key(&format!("s/{}/index.html", ids[0])));
-    std::fs::remove_dir_all(contest.path("public")).expect("public/ is deleted");
+    fs::remove_dir_all(contest.path("public")).expect("public/ is deleted");
     contest.podium(&["build"]).exits(0);
     before.without_clock().assert_same(&contest.site().without_clock());
     assert_eq!(contest.traces(), [""; 0]);
@@ -307,13 +308,8 @@ fn assert_nothing_private_shows(contest: &Contest) {
     let site = contest.site();
     // What may be seen is seen: else the rest of this proves nothing.
     assert!(!site.holding(OPEN_TAGS[1]).is_empty() && !site.holding(&(30 * OPEN_WEIGHT).to_string()).is_empty());
-    let mut secrets = vec![
-        HIDDEN_CASE.to_owned(),
-        HIDDEN_TAG.into(),
-        STAFF_TAG.into(),
-        HIDDEN_WEIGHT.to_string(),
-        "exit status 9".into(),
-    ];
+    let mut secrets =
+        vec![HIDDEN_CASE.to_owned(), HIDDEN_TAG.into(), HIDDEN_WEIGHT.to_string(), "exit status 9".into()];
     for number in [30, 40, 45, 50, 60] {
         secrets
             .extend([number * HIDDEN_WEIGHT, number * (HIDDEN_WEIGHT + OPEN_WEIGHT)].map(|secret| secret.to_string()));
@@ -321,4 +317,169 @@ fn assert_nothing_private_shows(contest: &Contest) {
     for secret in secrets {
         assert_eq!(site.holding(&secret), [""; 0], "{secret} shows");
     }
+    // What is for staff is on the private pages of staff, and nowhere else.
+    for page in site.holding(STAFF_TAG) {
+        let id = page.split('/').nth(1).unwrap_or_default();
+        let user = contest.status(id).unwrap_or_default()["user"].clone();
+        assert!(page.starts_with("s/") && (user == "gus" || user == "hal"), "{page} of {user}");
+    }
+}
+
+#[test]
+fn of_output_that_is_no_answer_the_end_is_kept() {
+    let contest = Competition::new("Floods").set("limits.output", "1 MiB").start();
+    let loud = "import sys\nsys.stderr.write('e' * 200_000 + 'END-OF-IT')\nprint('o' * 300_000)\n";
+    let failed = contest.hand_in("mira", "py", format!("{loud}sys.exit(3)\n"));
+    let wrong = contest.hand_in("mira", "py", loud);
+    let file = format!("{loud}open('output.json', 'w').write('x' * 100_000)\n");
+    let answered = contest.hand_in("mira", "file", file);
+    for (id, verdict, kept) in [
+        (&failed, "run-error", vec![("stdout", 65_536, Some(300_001)), ("stderr", 65_536, Some(200_009))]),
+        (&wrong, "wrong-answer", vec![("stdout", 300_001, None), ("stderr", 65_536, Some(200_009))]),
+        (
+            &answered,
+            "wrong-answer",
+            vec![("stdout", 65_536, Some(300_001)), ("stderr", 65_536, Some(200_009)), ("answer", 100_000, None)],
+        ),
+    ] {
+        assert_eq!(contest.outcome(id)["verdict"], verdict);
+        let judged = contest.event("judged", id);
+        let files = judged["cases"][0]["files"].as_array().expect("files").clone();
+        let is_of_the_program = |file: &&Value| file["name"] != "evaluator-stderr";
+        let found: Vec<_> = files
+            .iter()
+            .filter(is_of_the_program)
+            .map(|file| {
+                (
+                    file["name"].as_str().unwrap_or_default(),
+                    file["bytes"].as_u64().unwrap_or_default(),
+                    file["whole"].as_u64(),
+                )
+            })
+            .collect();
+        assert_eq!(found, kept, "{verdict}");
+        contest.wait_for_site();
+        let page = String::from_utf8(contest.site().0[&format!("s/{id}/index.html")].clone()).expect("UTF-8");
+        assert!(page.contains("END-OF-IT"), "the end is what is shown");
+    }
+    contest.assert_log_is_whole();
+}
+
+// ---------------------------------------------------------------------------------------------- checks of a language
+
+#[test]
+fn what_a_check_refuses_costs_no_attempt_under_bubblewrap() {
+    what_a_check_refuses_costs_no_attempt(Engine::Bubblewrap);
+}
+
+#[test]
+fn what_a_check_refuses_costs_no_attempt_under_docker() {
+    what_a_check_refuses_costs_no_attempt(Engine::Docker);
+}
+
+fn what_a_check_refuses_costs_no_attempt(engine: Engine) {
+    let allowed = vec!["sys", "math", "os.path"];
+    let contest = Competition::new("Checks").engine(engine).set("languages.py.allow_imports", allowed).start();
+    let refuse = |program: &str, refusal: &str, says: &[&str]| {
+        let id = contest.hand_in("mira", "py", program);
+        let status = contest.outcome(&id);
+        assert_eq!(
+            (&status["state"], &status["verdict"], &status["submission"]),
+            (&json!("rejected"), &Value::Null, &Value::Null),
+            "{status}"
+        );
+        assert_eq!(contest.event("rejected", &id)["refusal"], refusal, "{status}");
+        let reason = status["reason"].as_str().expect("a reason");
+        for word in says {
+            assert!(reason.contains(word), "{word:?} is not in {reason:?}");
+        }
+        assert!(!reason.contains("/scratch") && !reason.contains(&id), "{reason}");
+        id
+    };
+    let broken = refuse("import sys\ndef f(:\n", "check", &["SyntaxError", "source.py", "line 2"]);
+    refuse(
+        "import sys\nimport socket, math\nfrom subprocess import run\n",
+        "imports",
+        &["line 2", "'socket'", "line 3", "'subprocess'", "allowed: math, os.path, sys"],
+    );
+    refuse("import os\n", "imports", &["'os'"]);
+    refuse("def f():\n    from . import x\n", "imports", &["line 2"]);
+    refuse("print('\u{1b}[31m'\n", "check", &["SyntaxError"]);
+    assert!(contest.log().iter().all(|line| line["reason"].as_str().is_none_or(|reason| !reason.contains('\u{1b}'))));
+
+    // Nothing of it counts, and the id is free for what was meant.
+    contest.drop_file(format!("mira_{broken}.py"), format!("import os.path\nfrom math import pi\n{}", answer("4")));
+    contest.wait_for("it is judged", || contest.status(&broken).is_some_and(|status| status["state"] == "judged"));
+    assert_eq!(contest.status(&broken).expect("its page")["verdict"], "accepted");
+    contest.wait_for_site();
+    assert_eq!(contest.board()["rows"][0]["attempts"], 1);
+    assert_eq!(contest.board()["rows"][0]["score"], 44);
+    assert_eq!(contest.count("accepted"), 1);
+    contest.assert_ids_are_secret();
+}
+
+#[test]
+fn a_check_that_takes_its_time_keeps_nobody_waiting() {
+    // The check runs the program: whoever hands it in decides how long that takes.
+    let mut contest = Competition::new("Slow checks")
+        .set("languages.slow.command", vec!["sh", "{source}"])
+        .set("languages.slow.check", vec!["sh", "{source}"])
+        .start();
+    let slow = contest.hand_in("bo", "slow", "sleep 60\n");
+    let quick = contest.hand_in("mira", "py", answer("4"));
+    assert_eq!(contest.outcome(&quick)["verdict"], "accepted");
+    assert_eq!(contest.status(&slow), None, "it was judged while the other was looked at");
+    let status = contest.outcome(&slow);
+    assert_eq!(status["state"], "rejected");
+    assert!(status["reason"].as_str().is_some_and(|reason| reason.contains("wall limit")), "{status}");
+    assert!(contest.stop().success());
+    assert_eq!(contest.traces(), [""; 0]);
+}
+
+// ---------------------------------------------------------------------------------------------- what a program gets
+
+#[test]
+fn a_program_gets_its_input_twice_and_learns_nothing_else_of_the_case_under_bubblewrap() {
+    a_program_gets_its_input_twice_and_learns_nothing_else(Engine::Bubblewrap);
+}
+
+#[test]
+fn a_program_gets_its_input_twice_and_learns_nothing_else_of_the_case_under_docker() {
+    a_program_gets_its_input_twice_and_learns_nothing_else(Engine::Docker);
+}
+
+fn a_program_gets_its_input_twice_and_learns_nothing_else(engine: Engine) {
+    let contest = Competition::new("Contract").engine(engine).set("limits.cpu", "5s").start();
+    let look = "import os, sys
+given = sys.stdin.read()
+assert open(sys.argv[1]).read() == given and len(sys.argv) == 2, sys.argv
+assert os.listdir('.') == [], os.listdir('.')
+sys.stderr.write(repr(sorted(os.environ)) + repr(sys.argv) + os.getcwd() + __file__ + '\\n')
+try:
+    open(__file__, 'a')
+    sys.exit('the source can be written')
+except OSError:
+    pass
+for folder, folders, files in os.walk('/'):
+    for name in folders + files:
+        if name in ('hidden-case', 'answer.json', 'evaluator.py', 'testcases', 'podium-test'):
+            sys.exit(os.path.join(folder, name) + ' can be seen')
+print(4)
+";
+    fs::write(contest.path("testcases/one/answer.json"), "4").expect("a file for the evaluator only");
+    let id = contest.hand_in("mira", "py", look);
+    let status = contest.outcome(&id);
+    let stderr = |case: &str| {
+        fs::read_to_string(contest.path(&format!("results/submissions/000001/1/{case}.stderr"))).unwrap_or_default()
+    };
+    assert_eq!(status["verdict"], "accepted", "{status}\n{}", stderr("one"));
+    assert_eq!(contest.event("judged", &id)["cases"][2]["verdict"], "accepted", "{}", stderr(HIDDEN_CASE));
+    assert!(stderr("one").starts_with("['HOME', 'LANG', 'PATH']"), "{}", stderr("one"));
+    assert_eq!(stderr("one"), stderr(HIDDEN_CASE), "a private case looks like any other");
+    assert!(
+        !stderr("one").contains("mira")
+            && !stderr("one").contains(&id)
+            && !stderr("one").contains(OPEN_TAGS[0])
+            && !stderr("one").contains(HIDDEN_TAG)
+    );
 }

@@ -31,8 +31,10 @@ fn kill_nine_at_random_moments(engine: Engine, kills: usize, each: usize) {
         let lines = contest.log().len();
         for _ in 0..each {
             let number = chance.below(9) + 1;
-            ids.push((contest.hand_in("mira", "py", slow_answer(&number.to_string(), 0.1)), number));
-            ids.push((contest.hand_in("bo", "sh", format!("sleep 0.05; echo {number}\n")), number));
+            // Of other bytes each: the same ones would be answered without a run.
+            let program = format!("# {}\n{}", ids.len(), slow_answer(&number.to_string(), 0.1));
+            ids.push((contest.hand_in("mira", "py", program), number));
+            ids.push((contest.hand_in("bo", "sh", format!("sleep 0.05; echo {number} # {}\n", ids.len())), number));
         }
         // By the log's growth, because that is where the moments lie that matter, and then by a little time.
         let (growth, then) = (chance.below(6 * each as u64 + 1) as usize, Duration::from_millis(chance.below(120)));
@@ -135,8 +137,9 @@ fn sigterm_under_load_ends_in_order_under_docker() {
 
 fn sigterm_under_load_ends_in_order(engine: Engine) {
     let mut contest = Competition::new("Asked to end").engine(engine).start();
-    let ids: Vec<_> =
-        (1..=4).map(|number| contest.hand_in("mira", "py", slow_answer(&number.to_string(), 1.5))).collect();
+    // Two of one user would not run at the same time.
+    let users = [(1, "mira"), (2, "noor"), (3, "omar"), (4, "pia")];
+    let ids = users.map(|(number, user)| contest.hand_in(user, "py", slow_answer(&number.to_string(), 1.5)));
     let queue = |list: &str| contest.queue()[list].as_array().map_or(0, Vec::len);
     contest.wait_for("two run, and two wait", || queue("running") == 2 && queue("waiting") == 2);
     let places: Vec<_> = contest.queue()["waiting"]
@@ -262,15 +265,21 @@ fn an_evaluator_that_fails_is_nobodys_failure_but_the_instructors() {
     assert_eq!((&status["verdict"], &status["public_score"]), (&"evaluator-error".into(), &Value::Null), "{status}");
     contest.wait_for_site();
     assert_eq!(contest.board()["rows"].as_array().map(Vec::len), Some(0), "no score, no row");
-    contest.podium(&["status"]).says("not_there");
+    contest.podium(&["status"]).says("no score: submission 1 of mira, evaluator-error").says("not_there");
     assert!(
         !contest.site().0.values().any(|page| String::from_utf8_lossy(page).contains("not_there")),
         "students read that it failed, not how"
     );
 
     fs::write(&evaluator, good).expect("mended");
-    let id = contest.hand_in("mira", "py", answer("4"));
-    assert_eq!(contest.outcome(&id)["verdict"], "accepted");
+    for _ in 0..11 {
+        let id = contest.hand_in("mira", "sh", "echo 4\n");
+        assert_eq!(contest.outcome(&id)["verdict"], "accepted");
+    }
+    // However many came after it.
+    let status = contest.podium(&["status", "--json"]).json();
+    assert_eq!(status["unscored"].as_array().map(Vec::len), Some(1), "{status}");
+    assert_eq!(status["unscored"][0]["submission"], 1);
 }
 
 #[test]
@@ -292,6 +301,34 @@ fn a_program_that_takes_the_evaluator_with_it_does_not_take_the_queue() {
     contest.wait_for_site();
     let charged = if status["verdict"] == "infrastructure-error" { 1 } else { 2 };
     assert_eq!(contest.board()["rows"][0]["attempts"], charged, "what failed on our side is not charged");
+}
+
+#[test]
+fn a_result_whose_line_was_changed_is_told_and_its_page_stays_as_it_was() {
+    let contest = Competition::new("Changed").start();
+    let [id, other] = ["5", "6"].map(|number| {
+        let id = contest.hand_in("mira", "py", answer(number));
+        contest.outcome(&id);
+        id
+    });
+    contest.wait_for_site();
+    let page = |id: &str| fs::read_to_string(contest.path(&format!("public/s/{id}/index.html"))).expect("a page");
+    let before = page(&id);
+    // Good JSON of the same length, in a line that has others behind it.
+    let log = fs::read_to_string(contest.path("results/log.jsonl")).expect("a log");
+    let line = log.find(&format!("\"event\":\"judged\",\"submission\":1,\"id\":\"{id}\"")).expect("its result");
+    let place = line + log[line..].find("\"attempt\":1").expect("a field") + "\"attempt\":".len();
+    let file = fs::OpenOptions::new().write(true).open(contest.path("results/log.jsonl")).expect("opened");
+    std::os::unix::fs::FileExt::write_all_at(&file, b"7", place as u64).expect("changed");
+    // Every page is made anew.
+    contest.set("competition.title", "Another title");
+    contest.wait_for("the other page is made anew", || page(&other).contains("Another title"));
+    contest.wait_for("the daemon tells of it", || contest.daemon().said().contains("cannot be read back"));
+    contest.wait_for("so does what `podium status` and Prometheus read", || {
+        fs::read_to_string(contest.path("results/daemon.json")).is_ok_and(|told| told.contains("cannot be read back"))
+    });
+    assert_eq!(page(&id), before);
+    contest.podium(&["verify"]).exits(1);
 }
 
 #[test]

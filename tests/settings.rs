@@ -7,7 +7,7 @@ use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::time::Duration;
 
-use support::{Competition, Contest, answer};
+use support::{Competition, Contest, a_new_id, answer};
 
 /// The title that everybody sees.
 fn title(contest: &Contest) -> String {
@@ -237,4 +237,33 @@ fn the_hours_of_the_competition_open_and_close_it() {
     assert_eq!(contest.outcome(&timely)["verdict"], "accepted");
     let states: Vec<_> = contest.events("board").iter().map(|line| line["state"].clone()).collect();
     assert_eq!(states, ["open", "closed", "open", "open"]);
+}
+
+/// INB-11: what counts is when the whole file is there, fifty times out of fifty; and what was whole before is in.
+#[test]
+fn an_upload_that_ends_after_closing_is_late() {
+    const MANY: usize = 50;
+    let contest = Competition::new("Late").set("submissions.settle", "300ms").start();
+    let early = contest.hand_in("mira", "py", answer("3"));
+    contest.wait_for("it is accepted", || contest.count("accepted") == 1);
+    let late: Vec<_> = (0..MANY)
+        .map(|n| {
+            let id = a_new_id();
+            let begun = contest.put_slowly(&format!("user-{}_{id}.py", n % 7), "print(4) # from before closing\n");
+            (id, begun)
+        })
+        .collect();
+    contest.set("competition.state", "closed");
+    contest.wait_for("the board is closed", || contest.events("board").iter().any(|line| line["state"] == "closed"));
+    let mut ids = Vec::new();
+    for (id, mut begun) in late {
+        begun.write_all(b"# and after it\n").expect("the rest");
+        ids.push(id);
+    }
+    contest.wait_for("all are refused", || contest.count("rejected") == MANY);
+    for id in ids {
+        assert_eq!(contest.event("rejected", &id)["refusal"], "board-closed");
+    }
+    assert_eq!(contest.outcome(&early)["verdict"], "accepted");
+    assert_eq!(contest.count("accepted"), 1);
 }

@@ -34,12 +34,12 @@ fn module(path: &Path) -> String {
 }
 
 /// The modules from the ground up: each may use those that stand before it. The floors of ARCHITECTURE.md are these, in groups.
-const GROUND_UP: [&str; 16] = [
+const GROUND_UP: [&str; 25] = [
     // 0: pure
     "core", // 1: edges
-    "files", "home", "sandbox", "journal", "inbox", "archive", "material", "settings", "check", "judge", "site",
-    // 2 and 3
-    "daemon", "cli", "lib", "main",
+    "files", "home", "random", "accounts", "images", "sandbox", "journal", "inbox", "archive", "material", "settings",
+    "check", "judge", "outbox", "site", "export", "staff", "git", "client", // 2 and 3
+    "daemon", "cli", "lib", "main", "bin",
 ];
 
 /// How high a module stands.
@@ -143,6 +143,148 @@ fn no_dump_drawers() {
             !["util", "utils", "helper", "helpers", "common", "misc", "imp"].contains(&name.as_str()),
             "{}: a file owns one noun",
             path.display()
+        );
+    }
+}
+
+/// A template without what is no text of the page: comments, statements, expressions.
+fn without_code(text: &str) -> String {
+    let mut left = String::new();
+    let mut rest = text;
+    while let Some(open) = ["{#", "{%", "{{"].iter().filter_map(|open| rest.find(open)).min() {
+        let close = ["#}", "%}", "}}"]
+            [["{#", "{%", "{{"].iter().position(|mark| rest[open..].starts_with(mark)).expect("one of them")];
+        left += &rest[..open];
+        let end = rest[open..].find(close).expect("what is opened is closed") + open + close.len();
+        // Lines stay, to name them.
+        left.extend(rest[open..end].chars().filter(|c| *c == '\n'));
+        rest = &rest[end..];
+    }
+    left + rest
+}
+
+/// The texts between the tags of a page, and in those of their attributes that people read or hear.
+fn words_of(html: &str) -> Vec<(usize, String)> {
+    const READ: [&str; 6] = ["title=\"", "alt=\"", "aria-label=\"", "placeholder=\"", "data-label=\"", "label=\""];
+    let mut found = Vec::new();
+    let mut line = 1;
+    for (index, piece) in html.split('<').enumerate() {
+        let (tag, text) = if index == 0 { ("", piece) } else { piece.split_once('>').unwrap_or((piece, "")) };
+        for name in READ {
+            for value in tag.split(name).skip(1) {
+                found.push((line, value.split('"').next().unwrap_or_default().to_owned()));
+            }
+        }
+        line += tag.matches('\n').count();
+        if !tag.starts_with("style") {
+            found.push((line, text.to_owned()));
+        }
+        line += text.matches('\n').count();
+    }
+    found
+}
+
+#[test]
+fn templates_have_no_words_of_their_own() {
+    // Staff read English.
+    const ENGLISH: [&str; 1] = ["staff.html"];
+    // The same in every language.
+    const NO_WORDS: [&str; 1] = ["UTC"];
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("site-templates");
+    let mut seen = 0;
+    for entry in fs::read_dir(&root).expect("site-templates/ can be read") {
+        let path = entry.expect("an entry").path();
+        let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+        if path.is_dir() || ENGLISH.contains(&name.as_str()) {
+            continue;
+        }
+        seen += 1;
+        let text = fs::read_to_string(&path).expect("a text");
+        for (line, words) in words_of(&without_code(&text)) {
+            let mut left = words.clone();
+            for known in NO_WORDS {
+                left = left.replace(known, "");
+            }
+            // An entity is a sign.
+            let left: String = left
+                .split('&')
+                .enumerate()
+                .map(|(i, part)| if i == 0 { part } else { part.split_once(';').map_or(part, |(_, rest)| rest) })
+                .collect();
+            assert!(
+                !left.chars().any(char::is_alphabetic),
+                "site-templates/{name}, near line {line}: {:?} stands there in one language: give it a key in strings/en.toml and \
+                 strings/de.toml, and write t(\"…\")",
+                words.trim()
+            );
+        }
+        // And none that a template makes of texts in its expressions: those of two words, or with a capital, are for people.
+        for (offset, literal) in literals(&text) {
+            let line = text[..offset].matches('\n').count() + 1;
+            let wordy = literal.contains(' ')
+                && literal
+                    .split(' ')
+                    .filter(|word| word.chars().count() > 1 && word.chars().all(char::is_alphabetic))
+                    .count()
+                    > 1;
+            let capital = literal.len() > 2
+                && literal.starts_with(|c: char| c.is_ascii_uppercase())
+                && literal.chars().skip(1).all(|c| c.is_ascii_lowercase());
+            assert!(!wordy && !capital, "site-templates/{name}:{line}: {literal:?} belongs into the strings");
+        }
+    }
+    assert!(seen >= 9, "{seen} templates only");
+}
+
+/// The texts in the expressions of a template, with where they begin.
+fn literals(text: &str) -> Vec<(usize, String)> {
+    let mut found = Vec::new();
+    let mut from = 0;
+    while let Some(open) = text[from..].find("{{").map(|at| at + from) {
+        let close = text[open..].find("}}").map_or(text.len(), |at| at + open);
+        let mut at = open;
+        for (index, part) in text[open..close].split('"').enumerate() {
+            // What a command line says is no sentence.
+            if index % 2 == 1 && !part.starts_with("git push") {
+                found.push((at, part.to_owned()));
+            }
+            at += part.len() + 1;
+        }
+        from = close;
+    }
+    found
+}
+
+#[test]
+fn the_script_says_what_the_strings_have_and_nothing_else() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("site-templates");
+    let script = fs::read_to_string(root.join("assets/podium.js")).expect("podium.js");
+    let strings = fs::read_to_string(root.join("strings/en.toml")).expect("en.toml");
+    let strings: toml::Table = strings.parse().expect("TOML");
+    let script: String = script.split("/*").map(|part| part.split_once("*/").map_or(part, |(_, rest)| rest)).collect();
+    let code: Vec<&str> = script.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
+    let code = code.join("\n");
+    for key in strings["script"].as_table().expect("a table").keys() {
+        assert!(code.contains(&format!("'{key}'")), "podium.js never says script.{key}");
+    }
+    for mark in ["t('", "pieces('"] {
+        for (offset, _) in code.match_indices(mark) {
+            // Not the end of a longer name, such as get('…').
+            if code[..offset].ends_with(|c: char| c.is_ascii_alphanumeric()) {
+                continue;
+            }
+            let key = code[offset + mark.len()..].split('\'').next().unwrap_or_default();
+            assert!(strings["script"].get(key).is_some(), "script.{key} is in no strings");
+        }
+    }
+    // A sentence between quotes: two words that begin with a small or a capital letter.
+    for literal in code.lines().flat_map(|line| line.split(['\'', '`']).skip(1).step_by(2)) {
+        let words =
+            literal.split(' ').filter(|word| word.len() > 2 && word.chars().all(|c| c.is_ascii_alphabetic())).count();
+        let known = ["not a page of Podium", "use strict", "tbody tr"];
+        assert!(
+            words < 2 || literal.contains(['.', '[', '(']) || known.iter().any(|known| literal.contains(known)),
+            "podium.js says {literal:?} itself"
         );
     }
 }

@@ -7,9 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use serde_json::{Value, json};
 
-use support::{
-    CASES, Competition, Contest, Engine, HIDDEN_CASE, HIDDEN_TAG, OPEN_TAGS, a_new_id, answer, get, podium, sha256,
-};
+use support::{CASES, Competition, Contest, Engine, HIDDEN_CASE, a_new_id, answer, get, podium, sha256};
 
 // ---------------------------------------------------------------------------------------------- help and usage
 
@@ -29,7 +27,9 @@ fn every_verb_has_help() {
         .filter_map(|line| line.strip_prefix("  ")?.split(' ').next())
         .filter(|verb| !verb.is_empty() && *verb != "help")
         .collect();
-    for verb in ["init", "check", "run", "submit", "try", "status", "verify", "build"] {
+    for verb in
+        ["init", "check", "run", "submit", "try", "status", "verify", "build", "export", "show", "diff", "serve"]
+    {
         assert!(verbs.contains(&verb), "{verb} is not among {verbs:?}");
     }
     for verb in verbs {
@@ -59,7 +59,7 @@ fn wrong_usage_ends_with_2_and_what_cannot_be_done_with_1() {
         let ran = podium(wrong).exits(2);
         assert!(!ran.stderr.is_empty() && ran.stdout.is_empty(), "{ran}");
     }
-    for verb in ["check", "run", "status", "verify", "build"] {
+    for verb in ["check", "run", "status", "verify", "build", "export", "serve"] {
         podium(["--home", "/nowhere/at/all", verb]).exits(1).says("/nowhere/at/all");
     }
     let contest = Competition::new("Usage").prepare();
@@ -108,6 +108,29 @@ fn a_new_home_works_at_once() {
             .collect();
         assert!(left.is_empty(), "{left:?}");
     }
+}
+
+#[test]
+fn a_new_home_is_closed_to_other_accounts_where_it_should_be_and_check_says_where_it_is_not() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let home = folder.path().join("home");
+    let shown = home.display().to_string();
+    podium(["init", &shown, "--example", "agv"]).exits(0);
+    let set = |name: &str, mode: u32| {
+        fs::set_permissions(home.join(name), fs::Permissions::from_mode(mode)).expect("chmod");
+    };
+    let notes = || podium(["--home", &shown, "check"]).exits(0).stdout;
+    for name in ["inbox", "results", "testcases", "evaluator"] {
+        let mode = fs::metadata(home.join(name)).expect("made by init").permissions().mode();
+        assert_eq!(mode & 0o007, 0, "{name} has mode {mode:o}");
+    }
+    assert!(!notes().contains("every account"), "{}", notes());
+    set("testcases", 0o755);
+    assert!(notes().contains("chmod o-rwx testcases"), "{}", notes());
+    set("testcases", 0o711);
+    set("inbox", 0o755);
+    let said = notes();
+    assert!(!said.contains("chmod o-rwx testcases") && said.contains("chmod o-r inbox"), "{said}");
 }
 
 #[test]
@@ -476,123 +499,4 @@ fn build_touches_only_what_differs_and_removes_what_has_no_place() {
     fs::write(contest.path("site-templates/user.html"), "{{ page.nothing.at.all }}").expect("a template");
     contest.podium(&["build"]).exits(1).says("user.html");
     assert!(contest.path("public/index.html").is_file() && contest.path("public/leaderboard.json").is_file());
-}
-
-// ---------------------------------------------------------------------------------------------- checks of a language
-
-#[test]
-fn what_a_check_refuses_costs_no_attempt_under_bubblewrap() {
-    what_a_check_refuses_costs_no_attempt(Engine::Bubblewrap);
-}
-
-#[test]
-fn what_a_check_refuses_costs_no_attempt_under_docker() {
-    what_a_check_refuses_costs_no_attempt(Engine::Docker);
-}
-
-fn what_a_check_refuses_costs_no_attempt(engine: Engine) {
-    let allowed = vec!["sys", "math", "os.path"];
-    let contest = Competition::new("Checks").engine(engine).set("languages.py.allow_imports", allowed).start();
-    let refuse = |program: &str, refusal: &str, says: &[&str]| {
-        let id = contest.hand_in("mira", "py", program);
-        let status = contest.outcome(&id);
-        assert_eq!(
-            (&status["state"], &status["verdict"], &status["submission"]),
-            (&json!("rejected"), &Value::Null, &Value::Null),
-            "{status}"
-        );
-        assert_eq!(contest.event("rejected", &id)["refusal"], refusal, "{status}");
-        let reason = status["reason"].as_str().expect("a reason");
-        for word in says {
-            assert!(reason.contains(word), "{word:?} is not in {reason:?}");
-        }
-        assert!(!reason.contains("/scratch") && !reason.contains(&id), "{reason}");
-        id
-    };
-    let broken = refuse("import sys\ndef f(:\n", "check", &["SyntaxError", "source.py", "line 2"]);
-    refuse(
-        "import sys\nimport socket, math\nfrom subprocess import run\n",
-        "imports",
-        &["line 2", "'socket'", "line 3", "'subprocess'", "allowed: math, os.path, sys"],
-    );
-    refuse("import os\n", "imports", &["'os'"]);
-    refuse("def f():\n    from . import x\n", "imports", &["line 2"]);
-    refuse("print('\u{1b}[31m'\n", "check", &["SyntaxError"]);
-    assert!(contest.log().iter().all(|line| line["reason"].as_str().is_none_or(|reason| !reason.contains('\u{1b}'))));
-
-    // Nothing of it counts, and the id is free for what was meant.
-    contest.drop_file(format!("mira_{broken}.py"), format!("import os.path\nfrom math import pi\n{}", answer("4")));
-    contest.wait_for("it is judged", || contest.status(&broken).is_some_and(|status| status["state"] == "judged"));
-    assert_eq!(contest.status(&broken).expect("its page")["verdict"], "accepted");
-    contest.wait_for_site();
-    assert_eq!(contest.board()["rows"][0]["attempts"], 1);
-    assert_eq!(contest.board()["rows"][0]["score"], 44);
-    assert_eq!(contest.count("accepted"), 1);
-    contest.assert_ids_are_secret();
-}
-
-#[test]
-fn a_check_that_takes_its_time_keeps_nobody_waiting() {
-    // The check runs the program: whoever hands it in decides how long that takes.
-    let mut contest = Competition::new("Slow checks")
-        .set("languages.slow.command", vec!["sh", "{source}"])
-        .set("languages.slow.check", vec!["sh", "{source}"])
-        .start();
-    let slow = contest.hand_in("bo", "slow", "sleep 60\n");
-    let quick = contest.hand_in("mira", "py", answer("4"));
-    assert_eq!(contest.outcome(&quick)["verdict"], "accepted");
-    assert_eq!(contest.status(&slow), None, "it was judged while the other was looked at");
-    let status = contest.outcome(&slow);
-    assert_eq!(status["state"], "rejected");
-    assert!(status["reason"].as_str().is_some_and(|reason| reason.contains("wall limit")), "{status}");
-    assert!(contest.stop().success());
-    assert_eq!(contest.traces(), [""; 0]);
-}
-
-// ---------------------------------------------------------------------------------------------- what a program gets
-
-#[test]
-fn a_program_gets_its_input_twice_and_learns_nothing_else_of_the_case_under_bubblewrap() {
-    a_program_gets_its_input_twice_and_learns_nothing_else(Engine::Bubblewrap);
-}
-
-#[test]
-fn a_program_gets_its_input_twice_and_learns_nothing_else_of_the_case_under_docker() {
-    a_program_gets_its_input_twice_and_learns_nothing_else(Engine::Docker);
-}
-
-fn a_program_gets_its_input_twice_and_learns_nothing_else(engine: Engine) {
-    let contest = Competition::new("Contract").engine(engine).set("limits.cpu", "5s").start();
-    let look = "import os, sys
-given = sys.stdin.read()
-assert open(sys.argv[1]).read() == given and len(sys.argv) == 2, sys.argv
-assert os.listdir('.') == [], os.listdir('.')
-sys.stderr.write(repr(sorted(os.environ)) + repr(sys.argv) + os.getcwd() + __file__ + '\\n')
-try:
-    open(__file__, 'a')
-    sys.exit('the source can be written')
-except OSError:
-    pass
-for folder, folders, files in os.walk('/'):
-    for name in folders + files:
-        if name in ('hidden-case', 'answer.json', 'evaluator.py', 'testcases', 'podium-test'):
-            sys.exit(os.path.join(folder, name) + ' can be seen')
-print(4)
-";
-    fs::write(contest.path("testcases/one/answer.json"), "4").expect("a file for the evaluator only");
-    let id = contest.hand_in("mira", "py", look);
-    let status = contest.outcome(&id);
-    let stderr = |case: &str| {
-        fs::read_to_string(contest.path(&format!("results/submissions/000001/1/{case}.stderr"))).unwrap_or_default()
-    };
-    assert_eq!(status["verdict"], "accepted", "{status}\n{}", stderr("one"));
-    assert_eq!(contest.event("judged", &id)["cases"][2]["verdict"], "accepted", "{}", stderr(HIDDEN_CASE));
-    assert!(stderr("one").starts_with("['HOME', 'LANG', 'PATH']"), "{}", stderr("one"));
-    assert_eq!(stderr("one"), stderr(HIDDEN_CASE), "a private case looks like any other");
-    assert!(
-        !stderr("one").contains("mira")
-            && !stderr("one").contains(&id)
-            && !stderr("one").contains(OPEN_TAGS[0])
-            && !stderr("one").contains(HIDDEN_TAG)
-    );
 }

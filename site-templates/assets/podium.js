@@ -9,10 +9,26 @@
 'use strict';
 
 (() => {
-  const POLL = 2000, POLL_HIDDEN = 20000, PATIENCE = 10000, SILENCE = 15000;
+  const POLL = 2000, POLL_OWN = 1000, POLL_HIDDEN = 20000, PATIENCE = 10000, SILENCE = 15000;
   const html = document.documentElement;
   const $ = (id, doc = document) => doc.getElementById(id);
   html.classList.add('js');
+
+  // ---------------------------------------------------------------- words
+
+  /* In the page's language, out of site-templates/strings/ by way of words-….js. */
+  const said = window.podiumWords;
+  const forms = new Intl.PluralRules(html.lang);
+
+  /* A message as the texts and elements that it consists of. What is filled in may be an element; `n` chooses the form. */
+  function pieces(key, values = {}) {
+    const form = said[key].other ? said[key][forms.select(values.n)] ?? said[key].other : said[key];
+    return form.split(/\{(\w+)\}/).map((part, place) => place % 2 ? values[part] : part);
+  }
+  const t = (key, values) => pieces(key, values).map((part) => part.textContent ?? part).join('');
+
+  // For the lecture hall: large, and only what is read from afar. `?projector` behind the address of any page.
+  html.classList.toggle('projector', new URLSearchParams(location.search).has('projector'));
 
   // ---------------------------------------------------------------- times
 
@@ -20,7 +36,7 @@
   let skew = 0;
   const now = () => Date.now() + skew;
 
-  const dates = (options) => new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit', ...options });
+  const dates = (options) => new Intl.DateTimeFormat(said.locale, { hour: '2-digit', minute: '2-digit', ...options });
   const thisYear = dates({ weekday: 'short', day: 'numeric', month: 'short' });
   const otherYear = dates({ day: 'numeric', month: 'short', year: 'numeric' });
   const date = (at) => (new Date(at).getFullYear() === new Date().getFullYear() ? thisYear : otherYear).format(at);
@@ -28,21 +44,21 @@
   /* 75 -> "1 min 15 s", or "1 min" with `units` 1. */
   function length(seconds, units = 2) {
     const words = [];
-    for (const [size, name] of [[86400, 'd'], [3600, 'h'], [60, 'min'], [1, 's']]) {
-      if (units > 0 && seconds >= size) words.push(`${Math.floor(seconds / size)} ${name}`);
+    for (const [size, name] of [[86400, 'days'], [3600, 'hours'], [60, 'minutes'], [1, 'seconds']]) {
+      if (units > 0 && seconds >= size) words.push(t(name, { n: Math.floor(seconds / size) }));
       if (words.length) units -= 1;
       seconds %= size;
     }
-    return words.join(' ') || '0 s';
+    return words.join(' ') || t('seconds', { n: 0 });
   }
 
   function words(at, as) {
     const past = Math.floor((now() - at) / 1000);
     switch (as) {
       case 'at': return date(at);
-      case 'until': return past < 0 ? `${date(at)} (in ${length(-past)})` : date(at);
-      case 'for': return `${length(Math.max(past, 0))} ago`;
-      default: return past < 5 ? 'just now' : past < 30 * 86400 ? `${length(past, 1)} ago` : date(at);
+      case 'until': return past < 0 ? t('to_come', { date: date(at), time: length(-past) }) : date(at);
+      case 'for': return t('ago', { time: length(Math.max(past, 0)) });
+      default: return past < 5 ? t('just_now') : past < 30 * 86400 ? t('ago', { time: length(past, 1) }) : date(at);
     }
   }
 
@@ -77,7 +93,7 @@
 
   const nameOf = (row) => row.querySelector('th a')?.textContent ?? '';
   const sought = () => $('find')?.value.trim().toLowerCase() ?? '';
-  const rank = () => $(`u-${me}`)?.cells[0].textContent;
+  const rank = () => $(`u-${me}`)?.cells[0].lastChild.textContent;
 
   /* Everything that this script adds to a page. */
   function dress(doc) {
@@ -87,19 +103,65 @@
       if (name === me || row.classList.contains('me')) row.classList.toggle('me', name === me);
       if (row.closest('.board')) row.hidden = !name.includes(sought());
     }
+    // A piece of the board that is out of sight keeps the room of all its rows: few hits have to stand together.
+    const pieces = [...boardOf(doc)?.tBodies ?? []], hits = rowsIn(doc).filter((row) => !row.hidden).length;
+    boardOf(doc)?.classList.toggle('sought', Boolean(sought()) && hits < 500);
+    for (const piece of pieces) piece.hidden = [...piece.rows].every((row) => row.hidden);
+    sort(doc);
+    // The narrow drawing has the larger words.
+    if (html.classList.contains('projector')) for (const source of doc.querySelectorAll('.chart source')) source.removeAttribute('media');
+  }
+
+  /* The board comes in the order of its ranks. A reader may choose another column, which holds until the page is left. */
+  let order = null, places = new Map(), ranking = '';
+  const boardOf = (doc) => doc.querySelector('.board');
+  const rowsIn = (doc) => [...doc.querySelectorAll('.board tbody tr')];
+  function learn(doc) {
+    places = new Map(rowsIn(doc).map((row, place) => [row.id, place]));
+    ranking = boardOf(doc)?.querySelector('[aria-sort]')?.getAttribute('aria-sort') ?? '';
+  }
+
+  /* What a row is sorted by: a moment, a number, a text; the score by its place, which knows every digit and what is better. */
+  function key(row) {
+    const cell = row.cells[order.column];
+    if (order.column === 0 || order.column === 2) return places.get(row.id);
+    if (order.column === 1) return nameOf(row);
+    const text = cell.querySelector('time')?.dateTime ?? cell.textContent;
+    return cell.querySelector('time') ? text : text.trim() ? Number(text.replace(said.decimal, '.').replace(/[^\d.e+-]/g, '')) : Infinity;
+  }
+
+  function sort(doc) {
+    const board = boardOf(doc);
+    if (!board) return;
+    [...board.tHead.rows[0].cells].forEach((head, column) => {
+      if (!head.classList.contains('fix') && !head.querySelector('button')) {
+        const button = doc.createElement('button');
+        button.type = 'button';
+        button.append(...head.childNodes);
+        head.append(button);
+      }
+      const way = order ? column === order.column && (order.down ? 'descending' : 'ascending') : column === 2 && ranking;
+      if (way) head.setAttribute('aria-sort', way); else head.removeAttribute('aria-sort');
+    });
+    const rows = rowsIn(doc), keys = new Map(order ? rows.map((row) => [row, key(row)]) : []);
+    const compare = (a, b) => (a < b ? -1 : a > b ? 1 : 0) * (order?.down ? -1 : 1);
+    const wanted = [...rows].sort((a, b) => compare(keys.get(a), keys.get(b)) || places.get(a.id) - places.get(b.id));
+    if (wanted.every((row, place) => row === rows[place])) return;
+    const sizes = [...board.tBodies].map((piece) => piece.rows.length);
+    for (const [index, piece] of [...board.tBodies].entries()) piece.append(...wanted.splice(0, sizes[index]));
   }
 
   function refine() {
     dress(document);
     if (!$('find')) return;
-    const names = [...document.querySelectorAll('.board tr[id]')].map(nameOf);
+    const names = rowsIn(document).map(nameOf);
     const find = sought(), hits = names.filter((name) => name.includes(find)), known = names.includes(me);
     const one = known ? me : hits.includes(find) ? find : hits.length === 1 && find ? hits[0] : '';
-    $('me').textContent = known ? 'Where am I?' : 'This is me';
+    $('me').textContent = t(known ? 'where' : 'me');
     $('me').hidden = !one;
     $('me').value = one;
     $('forget').hidden = !known;
-    say('found', find ? `${hits.length} of ${names.length}` : '');
+    say('found', find ? t('found', { hits: hits.length, n: names.length }) : '');
   }
 
   /* Texts that a screen reader reads out when they change. */
@@ -107,19 +169,28 @@
 
   document.addEventListener('input', (event) => { if (event.target.id === 'find') refine(); });
   document.addEventListener('click', ({ target }) => {
+    const head = target.closest('.board thead button')?.closest('th');
+    if (head) {
+      const again = order?.column === head.cellIndex;
+      order = !again ? { column: head.cellIndex, down: false } : order.down ? null : { ...order, down: true };
+      refine();
+      say('say', order ? t('sorted', { column: head.textContent }) : t('sorted_by_rank'));
+    }
     if (target.id === 'forget') setMe(null);
     if (target.id !== 'me') return;
     $('find').value = '';
     setMe(target.value);
     const row = $(`u-${me}`);
-    row?.scrollIntoView({ block: 'center', behavior: calm.matches ? 'auto' : 'smooth' });
+    // What lies between has its real height only once it is drawn: a long way is a jump, as a slow one would end beside its goal.
+    const far = Math.abs(row?.getBoundingClientRect().top) > 3 * innerHeight;
+    row?.scrollIntoView({ block: 'center', behavior: calm.matches || far ? 'instant' : 'smooth' });
     row?.querySelector('a').focus({ preventScroll: true });
   });
 
   // ---------------------------------------------------------------- morphing
 
   /* Makes `live` equal to `next` with as few touches as possible. Children with an id are the same ones wherever they
-     stand; others are matched in order. What carries data-own is this script's and is left alone. */
+     stand, rows also in another table; others are matched in order. What carries data-own is this script's and is left alone. */
   function morph(live, next) {
     if (live.nodeType !== Node.ELEMENT_NODE) {
       if (live.nodeValue !== next.nodeValue) live.nodeValue = next.nodeValue;
@@ -135,9 +206,10 @@
     const byId = new Map([...live.children].filter((child) => child.id).map((child) => [child.id, child]));
     let place = live.firstChild;
     for (const want of next.childNodes) {
-      let node = byId.get(want.id);
+      let node = byId.get(want.id) ?? (want.id && want.nodeName === 'TR' ? $(want.id) : null);
       if (!want.id) for (node = place; node && (node.id || node.nodeName !== want.nodeName);) node = node.nextSibling;
       if (!node) {
+        for (const row of want.querySelectorAll?.('tr[id]') ?? []) $(row.id)?.remove();
         live.insertBefore(document.importNode(want, true), place);
         continue;
       }
@@ -148,7 +220,8 @@
     while (place) {
       const gone = place;
       place = place.nextSibling;
-      gone.remove();
+      // A row that goes to a table further down is fetched from there.
+      if (gone.nodeName !== 'TR' || !gone.id || !$(gone.id, next.ownerDocument)) gone.remove();
     }
   }
 
@@ -169,17 +242,20 @@
   const rowsOf = (doc) => [...doc.querySelectorAll('tr[id], .verdict')];
 
   /* What makes a row news. Not its rank, its bar or its place in the queue: those change when somebody else moves. */
-  const quiet = '.eta, .board :nth-child(1), .board :nth-child(4)';
-  const newsOf = (doc) => new Map(rowsOf(doc).map((row) => [row.id,
-    [...row.children].map((cell) => cell.matches(quiet) ? '' : cell.outerHTML).join()]));
+  const news = (row) => row.closest('.board')
+    ? row.cells[2].textContent + row.cells[5].textContent
+    : [...row.children].map((cell) => cell.matches('.eta') ? '' : cell.outerHTML).join();
+  const newsOf = (doc) => new Map(rowsOf(doc).map((row) => [row.id, news(row)]));
 
   function animating(change, before, after) {
     if (document.hidden) return change();
-    const tops = new Map(rowsOf(document).map((row) => [row, row.getBoundingClientRect().top]));
+    // What is out of sight has no place: to ask for it would be to draw it.
+    const drawn = () => rowsOf(document).filter((row) => row.checkVisibility?.({ contentVisibilityAuto: true }) ?? true);
+    const tops = new Map(drawn().map((row) => [row, row.getBoundingClientRect().top]));
     change();
     const flash = getComputedStyle(html).getPropertyValue('--flash');
     const seen = (y) => y > -100 && y < innerHeight + 100;
-    for (const row of rowsOf(document)) {
+    for (const row of drawn()) {
       const to = row.getBoundingClientRect().top, from = tops.get(row) ?? to;
       if (!seen(to) && !seen(from)) continue;
       if (from !== to && !calm.matches) {
@@ -192,41 +268,51 @@
 
   // ---------------------------------------------------------------- staying current
 
+  learn(document);
   let known = newsOf(document), last = '', reached = Date.now();
+  const validators = new Map();
 
+  /* The text at an address, or null where it is what it was. The question is asked here and not left to the browser's cache, which would
+     hand over the old bytes again; and only about a file that is older than the whole seconds that servers count in: a younger one may
+     have changed twice within the same. */
   async function get(url) {
-    const answer = await fetch(url, { cache: 'no-store', signal: AbortSignal.timeout?.(PATIENCE) });
-    if (!answer.ok) throw new Error(answer.status);
+    const answer = await fetch(url, { cache: 'no-store', headers: validators.get(url) ?? {}, signal: AbortSignal.timeout?.(PATIENCE) });
     // The Date header has whole seconds: less than two of difference may be nothing but that.
-    const ahead = Date.parse(answer.headers.get('date')) + 1000 * (answer.headers.get('age') ?? 0) - Date.now();
+    const date = Date.parse(answer.headers.get('date')), ahead = date + 1000 * (answer.headers.get('age') ?? 0) - Date.now();
     skew = Math.abs(ahead) > 2000 ? ahead : 0;
+    if (answer.status === 304) return null;
+    if (!answer.ok) throw new Error(answer.status);
+    const modified = answer.headers.get('last-modified'), tag = answer.headers.get('etag');
+    validators.delete(url);
+    if (date - Date.parse(modified) > 2000) validators.set(url, { 'If-Modified-Since': modified, ...tag && { 'If-None-Match': tag } });
     return answer.text();
   }
 
   async function refresh() {
     const text = await get(location.href.split('#')[0]);
     reached = Date.now();
-    if (text === last) return;
+    if (text === null || text === last) return;
     const next = new DOMParser().parseFromString(text, 'text/html');
     // The login page of a network, or an error page with status 200, is not this page.
     if (!$('main', next) || !$('foot', next)) throw new Error('not a page of Podium');
     last = text;
     const fresh = newsOf(next), was = rank();
+    learn(next);
     dress(next);
-    for (const state of ['open', 'closed']) html.classList.toggle(state, next.documentElement.classList.contains(state));
+    for (const state of ['open', 'soon', 'closed']) html.classList.toggle(state, next.documentElement.classList.contains(state));
     if (document.title !== next.title) say('say', document.title = next.title);
     keepingFocus(() => animating(() => {
       for (const id of ['top', 'main', 'foot']) morph($(id), $(id, next));
     }, known, fresh));
     known = fresh;
     refine();
-    if (was && rank() && was !== rank()) say('found', `You moved from ${was} to ${rank()}.`);
+    if (was && rank() && was !== rank()) say('found', t('moved', { from: was, to: rank() }));
   }
 
   /* The daemon's sign of life stands in queue.json, so that no page is rewritten only to show it. */
   let alive = NaN, queue = null;
   async function heartbeat() {
-    queue = JSON.parse(await get(`${html.dataset.root}queue.json`));
+    queue = JSON.parse(await get(`${html.dataset.root}queue.json`)) ?? queue;
     alive = Date.parse(queue.alive_at);
   }
 
@@ -236,8 +322,41 @@
     if (!own) return;
     // Rounded up: whoever waits forgives early and not late.
     const { eta_seconds: seconds } = own;
-    const eta = seconds === null ? '' : `, result in about ${length(seconds < 60 ? Math.max(5, seconds) : Math.ceil(seconds / 60) * 60)}`;
-    say('place', (own.position === 1 ? 'next in line' : `${own.position - 1} ahead of you`) + eta);
+    const at = own.position === 1 ? t('next') : t('ahead', { n: own.position - 1 });
+    const time = () => length(seconds < 60 ? Math.max(5, seconds) : Math.ceil(seconds / 60) * 60);
+    say('place', seconds === null ? at : t('with_result', { place: at, time: time() }));
+  }
+
+  /* log.txt grows while a submission is checked and judged. It comes in pieces, each from a little before the end of what is known: that shows
+     whether the file is still the same one. Where it is not, and from a server that knows no ranges, it comes whole. */
+  let log = new Uint8Array(), written = '', ended = false;
+  async function follow() {
+    const box = $('log'), last = !document.querySelector('.steps .now');
+    if (!box || ended && last) return;
+    const from = Math.max(0, log.length - 64), known = log.subarray(from);
+    const ask = (headers) => fetch('log.txt', { cache: 'no-store', headers, signal: AbortSignal.timeout?.(PATIENCE) });
+    const read = async (answer) => {
+      if (!answer.ok || !answer.headers.get('content-type')?.startsWith('text/plain')) throw new Error(answer.status);
+      return new Uint8Array(await answer.arrayBuffer());
+    };
+    let answer = await ask(from ? { Range: `bytes=${from}-` } : {}), piece = null;
+    if (answer.status === 206) {
+      piece = await read(answer);
+      const same = answer.headers.get('content-range')?.startsWith(`bytes ${from}-`) && known.every((byte, at) => byte === piece[at]);
+      piece = same ? new Uint8Array([...log.subarray(0, from), ...piece]) : null;
+      if (!same) answer = await ask({});
+    } else if (answer.status === 416) answer = await ask({});
+    log = piece ?? await read(answer);
+    ended = last;
+    const text = new TextDecoder().decode(log), first = box.hidden;
+    if (text === written) return;
+    const atEnd = box.scrollTop + box.clientHeight > box.scrollHeight - 8;
+    if (text.startsWith(written)) box.append(text.slice(written.length)); else box.textContent = text;
+    written = text;
+    box.hidden = false;
+    // Only who reads the end is taken along; and a screen reader is told of what comes, not of what was there.
+    if (atEnd) box.scrollTop = box.scrollHeight;
+    if (first) box.setAttribute('role', 'log');
   }
 
   /* The note under the header; left as it is while it says the same, since a screen reader reads each change. */
@@ -248,10 +367,8 @@
     const queued = queue ? queue.running.length + queue.waiting.length : 0;
     const missed = silent && (html.classList.contains('open') || queued > 0);
     const note = lost
-      ? ['This page has not been reachable since ', timeOf(reached, 'at'), '. It shows what was known then, and goes on by itself.']
-      : missed
-        ? ['The judging daemon has not been heard of since ', timeOf(alive, 'at'), '. What you hand in is kept, and judged when it is back.']
-        : [];
+      ? pieces('lost', { at: timeOf(reached, 'at') })
+      : missed ? pieces('silent', { at: timeOf(alive, 'at') }) : [];
     const text = note.map((part) => part.textContent ?? part).join('');
     if (text !== shown) {
       shown = text;
@@ -264,7 +381,7 @@
     $('count').hidden = !queued;
     place();
     $('pulse').classList.toggle('silent', silent || lost);
-    $('pulse').replaceChildren('Last sign of life ', timeOf(alive, ''));
+    $('pulse').replaceChildren(...pieces('alive', { at: timeOf(alive, '') }));
   }
 
   let timer = 0, busy = false;
@@ -273,13 +390,24 @@
     clearTimeout(timer);
     busy = true;
     await Promise.allSettled([refresh(), heartbeat()]);
+    // After the page, which says whether more is to come.
+    await follow().catch(() => {});
     busy = false;
     report();
-    timer = setTimeout(poll, document.hidden ? POLL_HIDDEN : POLL);
+    // Whoever waits for a result looks at the clock.
+    timer = setTimeout(poll, document.hidden ? POLL_HIDDEN : document.querySelector('.steps .now') ? POLL_OWN : POLL);
   }
 
   refine();
-  setInterval(() => { if (!document.hidden) spellAll(document); }, 1000);
+  // Every second where seconds are read; ten thousand rows of "2 h ago" can wait longer.
+  let second = 0;
+  setInterval(() => {
+    if (document.hidden) return;
+    second += 1;
+    for (const part of second % 15 ? ['top', 'notes', 'running', 'verdict', 'foot'] : ['top', 'notes', 'main', 'foot']) {
+      if ($(part)) spellAll($(part));
+    }
+  }, 1000);
   // "2 min ago" says nothing on paper.
   addEventListener('beforeprint', () => { for (const time of document.getElementsByTagName('time')) time.textContent = time.title; });
   if (location.protocol.startsWith('http')) {

@@ -1,6 +1,6 @@
 //! `podium check`: every problem of a home in one go.
 
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -8,17 +8,23 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::{Exit, runtime};
-use crate::core::config::Problem;
+use crate::accounts;
+use crate::core::config::{self, Problem};
 use crate::core::history::History;
+use crate::core::ids::UserName;
+use crate::core::password::Password;
 use crate::core::rules::Rules;
+use crate::core::text;
 use crate::core::users::Users;
-use crate::core::view::{self, Source, Tails};
+use crate::core::view::{self, Beside, Source, StateName, Tables};
 use crate::files;
+use crate::git::Door;
 use crate::home::Home;
+use crate::images::Opened;
 use crate::judge::evaluate::{self, Question};
 use crate::material::Store;
-use crate::sandbox::{self, Fault, Place, Sandbox};
-use crate::site::{Kind, Pages, RenderError};
+use crate::sandbox::{self, Cores, Fault, Place, Sandbox};
+use crate::site::{AboutPage, Kind, Pages, RenderError, Rows};
 use crate::{journal, settings};
 
 /// Look for problems in a home: config, users, cases, evaluator, templates, sandbox
@@ -34,6 +40,9 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "DIR", env = "PODIUM_HOST_HOME")]
     host_home: Option<PathBuf>,
 }
+
+/// Of the latest submissions as many are looked through for one in each state.
+const LOOKED_AT: usize = 1000;
 
 /// What was found.
 #[derive(Debug, Default)]
@@ -57,6 +66,8 @@ pub(super) fn run(home: &Home, arguments: &Arguments) -> anyhow::Result<Exit> {
                 languages.join(", ")
             ));
             look_at_users(home, &rules, &mut findings);
+            look_at_pushes(home, &rules, &mut findings);
+            look_at_modes(home, &rules, &mut findings);
             look_at_pages(home, &rules, &mut findings);
             look_at_sandbox(home, &rules, arguments, &mut findings)?;
         }
@@ -93,15 +104,98 @@ fn look_at_users(home: &Home, rules: &Rules, findings: &mut Findings) {
         }
         Users::Listed(roles) => {
             findings.good.push(format!("users.csv: {} users", roles.len()));
-            let mode = std::fs::metadata(home.users()).map_or(0, |meta| meta.permissions().mode());
-            if mode & 0o077 != 0 {
-                findings.notes.push(format!(
-                    "users.csv can be read by others than its owner (mode {:o}): chmod 600 users.csv",
-                    mode & 0o777
-                ));
-            }
+            look_at_secrets(home, roles.keys(), findings);
         }
     }
+}
+
+/// Passwords that stand in users.csv as they are, and keys that are none. Neither is ever quoted.
+fn look_at_secrets<'a>(home: &Home, users: impl Iterator<Item = &'a UserName> + Clone, findings: &mut Findings) {
+    const SHOWN: usize = 10;
+    if let Ok(Some(roster)) = accounts::read(home) {
+        let plain: Vec<_> = roster.rows().iter().filter(|row| matches!(row.password, Password::Plain(_))).collect();
+        for row in plain.iter().take(SHOWN) {
+            findings.notes.push(format!(
+                "users.csv:{}: {}: the password itself stands here; `podium users provision` puts its hash in its place",
+                row.line, row.user
+            ));
+        }
+        if plain.len() > SHOWN {
+            findings.notes.push(format!("users.csv: and {} passwords more stand there", plain.len() - SHOWN));
+        }
+    }
+    findings.notes.extend(keys_of_nobody(home, users.clone()));
+    match accounts::read_keys(&home.keys(), users) {
+        Ok(keys) if keys.is_empty() => {}
+        Ok(keys) => findings.good.push(format!(
+            "keys/: keys of {}",
+            match keys.len() {
+                1 => "1 user".to_owned(),
+                many => format!("{many} users"),
+            }
+        )),
+        Err(problems) => findings.problems.extend(problems),
+    }
+}
+
+/// Files of keys that let nobody in: mostly a name that was mistyped.
+pub(super) fn keys_of_nobody<'a>(home: &Home, users: impl Iterator<Item = &'a UserName>) -> Option<String> {
+    const SHOWN: usize = 5;
+    let files = accounts::keys_of_nobody(&home.keys(), users);
+    let shown: Vec<_> = files.iter().take(SHOWN).map(|file| text::visible(file, 60)).collect();
+    let more = if files.len() > SHOWN { format!(" and {} more", files.len() - SHOWN) } else { String::new() };
+    let text = "let nobody in: users.csv has no such user, or the name is not <user>.pub";
+    (!files.is_empty()).then(|| format!("keys/: {}{more} {text}", shown.join(", ")))
+}
+
+/// Whether pushes can be taken in, where they are to be.
+fn look_at_pushes(home: &Home, rules: &Rules, findings: &mut Findings) {
+    let Some(settings) = &rules.config.git else { return };
+    let provision = "`podium users provision` opens the door for git";
+    // Here no push comes in: it is the daemon's container, or the door is not open yet. git need not be there, either.
+    let Some(account) = nix::unistd::User::from_name(&settings.account).ok().flatten() else {
+        let note = format!(
+            "this machine has no account {} ([git] account): {provision}, here or in the container that students come in by",
+            settings.account
+        );
+        return findings.notes.push(note);
+    };
+    if let Err(error) = Door::open(home).and_then(|door| door.check_git()) {
+        let text = std::fs::read_to_string(home.config()).unwrap_or_default();
+        let line = config::line_of(&text, &["git"]);
+        findings.problems.push(Problem {
+            file: config::FILE.into(),
+            line,
+            key: "git".into(),
+            text: text::chain(&error),
+        });
+        return;
+    }
+    let owner = std::fs::metadata(home.git()).ok().map(|meta| meta.uid());
+    if owner == Some(account.uid.as_raw()) {
+        let files: Vec<_> = settings.files.iter().map(|file| file.path.as_str()).collect();
+        findings.good.push(format!("git: a push of {} is a submission of {}", settings.branch, files.join(" and ")));
+    } else {
+        findings.notes.push(format!("git/ is not there, or not the account {}'s: {provision}", settings.account));
+    }
+}
+
+/// What other accounts of the machine can read, and should not.
+fn look_at_modes(home: &Home, rules: &Rules, findings: &mut Findings) {
+    const OTHERS: u32 = 0o004;
+    if !rules.config.cases.private.is_empty() && mode(&home.testcases()) & OTHERS != 0 {
+        let note = "every account of this machine can look into testcases/, where the private cases are: chmod o-rwx testcases";
+        findings.notes.push(note.into());
+    }
+    if mode(&home.inbox()) & OTHERS != 0 {
+        let note = "every account of this machine can list inbox/, and a name there is the address of a private page: chmod o-r inbox";
+        findings.notes.push(note.into());
+    }
+}
+
+/// The rights that a file or folder gives; none where it is not there.
+fn mode(path: &Path) -> u32 {
+    std::fs::metadata(path).map_or(0, |meta| meta.permissions().mode() & 0o777)
 }
 
 /// Renders every kind of page, with what the log has.
@@ -109,8 +203,8 @@ fn look_at_pages(home: &Home, rules: &Rules, findings: &mut Findings) {
     let (pages, problems) = Pages::load(&home.templates());
     let broken = !problems.is_empty();
     findings.problems.extend(problems);
-    let history = match journal::history(&home.log()) {
-        Ok(history) => history,
+    let (history, lines) = match journal::load(&home.log()) {
+        Ok(loaded) => loaded,
         Err(error) => {
             let text = format!("{:#}", anyhow::Error::from(error));
             findings.problems.push(Problem { file: "results/log.jsonl".into(), line: None, key: String::new(), text });
@@ -121,40 +215,98 @@ fn look_at_pages(home: &Home, rules: &Rules, findings: &mut Findings) {
         return;
     }
     let empty = History::default();
-    for history in [&empty, &history] {
-        if let Err(error) = render(&pages, Source { history, rules }) {
-            let text = format!("{:#}", anyhow::Error::from(error));
-            findings.problems.push(Problem { file: "site-templates".into(), line: None, key: String::new(), text });
-            return;
-        }
+    let failed =
+        [&empty, &history].into_iter().flat_map(|history| render(&pages, Source { history, rules, details: &lines }));
+    let mut failed: Vec<Problem> = failed.map(|error| error.problem()).collect();
+    failed.sort();
+    failed.dedup();
+    if failed.is_empty() {
+        findings.good.push("templates: every page can be made".into());
     }
-    findings.good.push("templates: every page can be made".into());
+    findings.problems.extend(failed);
 }
 
-fn render(pages: &Pages, source: Source<'_>) -> Result<(), RenderError> {
+/// Every kind of page, and of private pages one in each of the states that there are.
+fn render(pages: &Pages, source: Source<'_>) -> Vec<RenderError> {
     let (live, site) = (view::live_site(source, None), view::site(source));
-    pages.render(Kind::BOARD, &live, &view::board(source).0)?;
-    pages.render(Kind::QUEUE, &live, &view::queue(source, None).0)?;
-    if let Some(submission) = source.history.submissions().last() {
-        pages.render(Kind::SUBMISSION, &site, &view::submission(source, submission, Tails::new()).0)?;
-        pages.render(Kind::USER, &site, &view::user(source, &submission.user))?;
+    let tables = Tables::new(source);
+    let board = view::board(source, &tables);
+    let rows = Rows::default().table(pages, source, &board).map(|table| table.html);
+    let about = AboutPage { rules: view::rules_page(source), statement: None };
+    let mut made = vec![
+        rows.and_then(|rows| pages.board(&live, &board.page, rows)),
+        pages.render(Kind::QUEUE, &live, &view::queue(source, None).0),
+        pages.render(Kind::ABOUT, &site, &about),
+        pages.render(Kind::FEED, &site, &view::feed(source, &tables)),
+    ];
+    if let Some(chart) = &board.page.chart {
+        made.push(pages.render(Kind::CHART, &site, &chart.desk));
     }
-    Ok(())
+    let submissions = source.history.submissions();
+    for state in [StateName::Waiting, StateName::Running, StateName::Judged] {
+        let pages_of = submissions.iter().rev().map(|one| {
+            let judged = source.judged(one).ok().flatten();
+            view::submission(source, one, judged.as_ref(), Beside::default()).0
+        });
+        made.extend(
+            pages_of
+                .take(LOOKED_AT)
+                .find(|page| page.state == state)
+                .map(|page| pages.render(Kind::SUBMISSION, &site, &page)),
+        );
+    }
+    if let Some(refused) = source.history.refused().values().next()
+        && let Ok(rejected) = source.details.rejected(refused.receipt.seq)
+    {
+        made.push(pages.render(Kind::SUBMISSION, &site, &view::refused(refused, &rejected).0));
+    }
+    if let Some(submission) = submissions.last() {
+        made.push(pages.render(Kind::USER, &site, &view::user(source, &submission.user)));
+        made.push(pages.render(Kind::CHECKING, &site, &view::checking(&submission.file(), submission.size)));
+    }
+    made.into_iter().filter_map(Result::err).collect()
 }
 
 fn look_at_sandbox(home: &Home, rules: &Rules, arguments: &Arguments, findings: &mut Findings) -> anyhow::Result<()> {
     let work = home.aside(std::process::id());
     files::private_folder(&work)?;
+    let images = super::image::store(home);
+    let settings = &rules.config.sandbox;
+    let runtime = runtime()?;
+    // Held until the end: it is in use.
+    let opened = runtime.block_on(super::image::open(&images, settings));
+    let _image = match opened {
+        Ok(opened) => {
+            findings.good.extend(opened.as_ref().and_then(|opened| shown(&settings.image, opened)));
+            opened
+        }
+        Err(error) => {
+            std::fs::remove_dir_all(&work)?;
+            let text = std::fs::read_to_string(home.config()).unwrap_or_default();
+            findings.problems.push(Problem {
+                file: config::FILE.into(),
+                line: config::line_of(&text, &["sandbox", "image"]),
+                key: "sandbox.image".into(),
+                text: format!("{}: {error}", settings.image),
+            });
+            return Ok(());
+        }
+    };
     let place = Place {
         home_id: home.id(arguments.host_home.as_deref()),
         owner: Place::try_by(std::process::id()),
         work: work.clone(),
         host_home: arguments.host_home.clone().map(|host| (home.root().to_owned(), host)),
+        images: images.remembering(),
     };
+    if let Err(why) = Cores::of_workers(&rules.config.queue) {
+        findings.problems.push(Problem { file: "config.toml".into(), line: None, key: "queue.pin".into(), text: why });
+    }
     let sandbox = sandbox::open(&rules.config.sandbox, &place);
-    let outcome = runtime()?.block_on(async {
+    let outcome = runtime.block_on(async {
         let identity = sandbox.probe().await?;
         findings.good.push(format!("sandbox: {} on {}", identity.engine, identity.image));
+        findings.notes.extend(sandbox.notes().into_iter().map(|note| format!("sandbox: {note}")));
         ask_the_evaluator(home, rules, sandbox.as_ref(), &work).await
     });
     std::fs::remove_dir_all(&work)?;
@@ -176,6 +328,20 @@ fn look_at_sandbox(home: &Home, rules: &Rules, arguments: &Arguments, findings: 
     Ok(())
 }
 
+/// What is in use as the image.
+fn shown(text: &str, opened: &Opened) -> Option<String> {
+    match opened {
+        Opened::Host => None,
+        Opened::Folder(folder) => Some(format!("image: {text}: the folder {} as it is", folder.display())),
+        Opened::Unpacked(image) => Some(format!(
+            "image: {text}: from {}, sha256:{}, {:.1} MiB unpacked",
+            image.from,
+            image.digest,
+            image.bytes as f64 / 1_048_576.0
+        )),
+    }
+}
+
 /// Whether the evaluator keeps its contract on the least that a program can answer: nothing.
 async fn ask_the_evaluator(
     home: &Home,
@@ -185,7 +351,9 @@ async fn ask_the_evaluator(
 ) -> Result<Result<(), String>, Fault> {
     let failed = |error: std::io::Error| Fault::Failed(format!("could not be tried: {error}"));
     let Some(case) = rules.config.cases.public.first() else { return Ok(Ok(())) };
-    let (output, folder) = (work.join("empty"), work.join("evaluator"));
+    let (answers, folder) = (work.join("answers"), work.join("evaluator"));
+    files::private_folder(&answers).map_err(failed)?;
+    let output = answers.join("empty");
     files::replace(&output, b"", 0o644).map_err(failed)?;
     files::private_folder(&folder).map_err(failed)?;
     // On copies, as the daemon does.

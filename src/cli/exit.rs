@@ -11,6 +11,8 @@ pub enum Exit {
     Problem,
     /// It was asked in a wrong way.
     Usage,
+    /// A submission was sent, and what became of it was not seen.
+    Unseen,
 }
 
 impl From<Exit> for ExitCode {
@@ -19,6 +21,7 @@ impl From<Exit> for ExitCode {
             Exit::Done => ExitCode::SUCCESS,
             Exit::Problem => ExitCode::from(1),
             Exit::Usage => ExitCode::from(2),
+            Exit::Unseen => ExitCode::from(3),
         }
     }
 }

@@ -10,6 +10,8 @@ use include_dir::{Dir, DirEntry, include_dir};
 
 use super::Exit;
 use crate::files;
+use crate::home::Home;
+use crate::site::built_in_files;
 
 /// Write a new home that works at once
 ///
@@ -22,6 +24,14 @@ pub(super) struct Arguments {
     /// Which competition to start from
     #[arg(long, value_name = "NAME", default_value = "coins")]
     example: Example,
+    /// Copy the built-in templates, words and assets into DIR/site-templates; of a home that exists, nothing else changes
+    ///
+    /// Keep those that you mean to change and delete the others: a copy stays as it is when Podium gets a better one.
+    #[arg(long)]
+    templates: bool,
+    /// Overwrite templates that were changed
+    #[arg(long, requires = "templates")]
+    force: bool,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -44,6 +54,10 @@ const GITIGNORE: &str = "/users.csv\n/inbox/\n/results/\n/public/\n__pycache__/\
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     let folder = &arguments.folder;
     fs::create_dir_all(folder).with_context(|| format!("failed to make {}", folder.display()))?;
+    let home = Home::at(folder).with_context(|| format!("failed to open {}", folder.display()))?;
+    if arguments.templates && home.config().is_file() {
+        return copy_templates(&home, arguments.force);
+    }
     let empty = fs::read_dir(folder).with_context(|| format!("failed to read {}", folder.display()))?.next().is_none();
     ensure!(empty, "{} is not empty; `podium init` writes only into a new folder", folder.display());
     match arguments.example {
@@ -59,16 +73,50 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
         }
     }
     fs::write(folder.join(".gitignore"), GITIGNORE)?;
-    for name in ["inbox", "public", "site-templates"] {
+    for name in ["public", "site-templates"] {
         fs::create_dir_all(folder.join(name))?;
     }
-    files::private_folder(&folder.join("results"))?;
+    for name in ["inbox", "results"] {
+        files::private_folder(&folder.join(name))?;
+    }
+    if arguments.templates {
+        copy_templates(&home, arguments.force)?;
+    }
+    // Private cases, and how answers are judged, are no business of the machine's other accounts.
+    for name in ["testcases", "evaluator"] {
+        fs::set_permissions(folder.join(name), fs::Permissions::from_mode(0o750))?;
+    }
     let shown = folder.display();
     println!("{shown} is a competition home now. Next:");
     println!("  podium --home {shown} check");
     println!("  podium --home {shown} try {shown}/samples/greedy.py");
     println!("  podium --home {shown} run --serve 127.0.0.1:8000");
     println!("  podium --home {shown} submit {shown}/samples/greedy.py --user alice");
+    Ok(Exit::Done)
+}
+
+/// Copies what the pages are made of; nothing at all where that would undo somebody's changes.
+fn copy_templates(home: &Home, force: bool) -> anyhow::Result<Exit> {
+    let files: Vec<_> =
+        built_in_files().into_iter().map(|(name, bytes)| (home.templates().join(&name), name, bytes)).collect();
+    let differs = |path: &Path, bytes: &[u8]| fs::read(path).is_ok_and(|there| there != bytes);
+    let changed: Vec<_> = files
+        .iter()
+        .filter(|(path, _, bytes)| differs(path, bytes))
+        .map(|(_, name, _)| format!("\n  {name}"))
+        .collect();
+    ensure!(
+        force || changed.is_empty(),
+        "these differ from the built-in ones, and nothing was written; move them away, or overwrite them with --force:{}",
+        changed.concat()
+    );
+    for (path, _, bytes) in &files {
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder).with_context(|| format!("failed to make {}", folder.display()))?;
+        }
+        files::replace_if_changed(path, bytes, 0o644).with_context(|| format!("failed to write {}", path.display()))?;
+    }
+    println!("{} files are in {}; delete those that you do not change", files.len(), home.templates().display());
     Ok(Exit::Done)
 }
 

@@ -14,6 +14,9 @@ use crate::daemon::{self, Options};
 use crate::home::Home;
 use crate::site;
 
+/// How long the threads of an ended daemon may take.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(5);
+
 /// Run the daemon: take in, judge, publish
 ///
 /// Everything that was accepted and not judged is queued again in its order, whatever happened to the last daemon. config.toml and users.csv are
@@ -35,7 +38,8 @@ pub(super) struct Arguments {
 pub(super) fn run(home: &Home, arguments: &Arguments) -> anyhow::Result<Exit> {
     let mode = if arguments.once { Mode::Once } else { Mode::Daemon };
     let options = Options { mode, host_home: arguments.host_home.clone() };
-    runtime()?.block_on(async {
+    let runtime = runtime()?;
+    let ended = runtime.block_on(async {
         let ending = CancellationToken::new();
         let mut server = None;
         if let Some(address) = arguments.serve {
@@ -67,5 +71,8 @@ pub(super) fn run(home: &Home, arguments: &Arguments) -> anyhow::Result<Exit> {
             let _ = tokio::time::timeout(std::time::Duration::from_secs(1), server).await;
         }
         Ok(Exit::Done)
-    })
+    });
+    // A thread may still ask for a registry's address, which nobody can interrupt and nobody waits for any more.
+    runtime.shutdown_timeout(PATIENCE);
+    ended
 }

@@ -1,17 +1,23 @@
 //! `podium status`: what a superuser wants to know at a glance.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use clap::Args;
 use serde::Serialize;
 
 use super::{Exit, table::table};
 use crate::core::config::Board;
+use crate::core::details::Details;
 use crate::core::eta;
-use crate::core::history::{History, State};
-use crate::core::record::moment;
+use crate::core::history::{History, State, Submission};
+use crate::core::ids::Number;
+use crate::core::outcome::Outcome;
+use crate::core::record::{CaseResult, moment};
 use crate::core::verdict::{Fault, Verdict};
 use crate::daemon::{Lock, state};
 use crate::home::Home;
+use crate::journal::Lines;
 use crate::{journal, settings};
 
 /// How many of the latest results are shown.
@@ -37,6 +43,7 @@ struct Status {
     running: Vec<Running>,
     waiting: Vec<Waiting>,
     latest: Vec<Latest>,
+    unscored: Vec<Unscored>,
     problems: Vec<String>,
 }
 
@@ -70,6 +77,16 @@ struct Latest {
     user: String,
     at: String,
     verdict: Verdict,
+}
+
+/// A submission that the evaluator, or the platform, failed on.
+#[derive(Debug, Serialize)]
+struct Unscored {
+    submission: u64,
+    user: String,
+    at: String,
+    verdict: Verdict,
+    /// Of each case that has no score.
     staff_messages: Vec<String>,
 }
 
@@ -84,7 +101,7 @@ pub(super) fn run(home: &Home, arguments: &Arguments) -> anyhow::Result<Exit> {
 }
 
 fn gather(home: &Home, now: DateTime<Utc>) -> anyhow::Result<Status> {
-    let history = journal::history(&home.log())?;
+    let (history, lines) = journal::load(&home.log())?;
     let rules = settings::read(home);
     let running = Lock::is_taken(home);
     let written = state::read(home).filter(|_| running);
@@ -110,7 +127,9 @@ fn gather(home: &Home, now: DateTime<Utc>) -> anyhow::Result<Status> {
         }
     }
     let workers = rules.as_ref().ok().map(|rules| rules.config.queue.workers);
-    let expected = eta::expected(&history, workers.unwrap_or(1), now);
+    let expected: BTreeMap<Number, _> =
+        rules.iter().flat_map(|rules| eta::expected(&history, &rules.config, now)).collect();
+    let judged = judged(&history);
     Ok(Status {
         v: 1,
         board: history.board().or(rules.as_ref().ok().map(|rules| rules.config.competition.state)),
@@ -135,21 +154,24 @@ fn gather(home: &Home, now: DateTime<Utc>) -> anyhow::Result<Status> {
             .collect(),
         waiting: history
             .waiting()
-            .zip(expected)
             .enumerate()
-            .map(|(i, (submission, (_, eta)))| Waiting {
+            .map(|(i, submission)| Waiting {
                 submission: submission.number.0,
                 user: submission.user.to_string(),
                 position: i + 1,
-                eta_seconds: eta.map(|eta| eta.as_secs()),
+                eta_seconds: expected.get(&submission.number).copied().flatten().map(|eta| eta.as_secs()),
             })
             .collect(),
-        latest: latest(&history),
+        latest: latest(&judged),
+        unscored: judged.iter().filter_map(|judged| unscored(judged, &lines)).collect(),
         problems,
     })
 }
 
-fn latest(history: &History) -> Vec<Latest> {
+type JudgedAt<'h> = (DateTime<Utc>, &'h Submission, &'h Outcome);
+
+/// What was judged, the latest first.
+fn judged(history: &History) -> Vec<JudgedAt<'_>> {
     let mut judged: Vec<_> = history
         .submissions()
         .iter()
@@ -160,19 +182,39 @@ fn latest(history: &History) -> Vec<Latest> {
         .collect();
     judged.sort_by_key(|(at, submission, _)| std::cmp::Reverse((*at, submission.number)));
     judged
-        .into_iter()
+}
+
+fn unscored((at, submission, result): &JudgedAt<'_>, lines: &Lines) -> Option<Unscored> {
+    let is_unscored = |verdict: &Verdict| matches!(verdict.fault(), Fault::Instructor | Fault::Operator);
+    let failed: Vec<Verdict> = result.verdicts().filter(is_unscored).collect();
+    if failed.is_empty() {
+        return None;
+    }
+    let said = |case: &CaseResult| {
+        let message = case.staff_message.as_ref().filter(|_| is_unscored(&case.verdict))?;
+        Some(format!("{}: {message}", case.case))
+    };
+    Some(Unscored {
+        submission: submission.number.0,
+        user: submission.user.to_string(),
+        at: moment::text(*at),
+        verdict: Verdict::of_set(failed),
+        staff_messages: match lines.judged(result.line()) {
+            Ok(judged) => judged.cases.iter().filter_map(said).collect(),
+            Err(error) => vec![error.to_string()],
+        },
+    })
+}
+
+fn latest(judged: &[JudgedAt<'_>]) -> Vec<Latest> {
+    judged
+        .iter()
         .take(LATEST)
         .map(|(at, submission, result)| Latest {
             submission: submission.number.0,
             user: submission.user.to_string(),
-            at: moment::text(at),
-            verdict: Verdict::of_set(result.cases.iter().map(|case| case.verdict)),
-            staff_messages: result
-                .cases
-                .iter()
-                .filter(|case| matches!(case.verdict.fault(), Fault::Instructor | Fault::Operator))
-                .filter_map(|case| case.staff_message.as_ref().map(|message| format!("{}: {message}", case.case)))
-                .collect(),
+            at: moment::text(*at),
+            verdict: Verdict::of_set(result.verdicts()),
         })
         .collect()
 }
@@ -246,10 +288,15 @@ fn shown(status: &Status) -> String {
             table(&["judged", "user", "at", "verdict"], &[true, false, false, false], &rows)
         ));
     }
-    for judged in &status.latest {
-        for message in &judged.staff_messages {
-            text.push_str(&format!("\nsubmission {}: {message}\n", judged.submission));
+    for unscored in status.unscored.iter().take(LATEST) {
+        let (submission, user) = (unscored.submission, &unscored.user);
+        text.push_str(&format!("\nno score: submission {submission} of {user}, {}\n", unscored.verdict));
+        for message in &unscored.staff_messages {
+            text.push_str(&format!("  {}\n", message.replace('\n', "\n  ")));
         }
+    }
+    if status.unscored.len() > LATEST {
+        text.push_str(&format!("… and {} more without a score\n", status.unscored.len() - LATEST));
     }
     for problem in &status.problems {
         text.push_str(&format!("\nproblem: {problem}\n"));

@@ -17,7 +17,7 @@ use crate::core::score::Score;
 use crate::core::text::visible_lines;
 use crate::core::verdict::{Fault, Verdict};
 use crate::home::Home;
-use crate::judge::{self, Judging};
+use crate::judge::{self, Judging, Progress as Step};
 use crate::material::Store;
 use crate::sandbox::{self, Place, Sandbox};
 use crate::{files, settings};
@@ -115,7 +115,8 @@ async fn judge_in(
         .get(&extension)
         .cloned()
         .with_context(|| format!("config.toml has no table [languages.{extension}]"))?;
-    let source = folder.join(format!("source.{extension}"));
+    files::private_folder(&folder.join("received"))?;
+    let source = folder.join("received").join(format!("source.{extension}"));
     let bytes =
         std::fs::read(&arguments.file).with_context(|| format!("failed to read {}", arguments.file.display()))?;
     if bytes.len() as u64 > rules.config.submissions.max_size {
@@ -127,11 +128,16 @@ async fn judge_in(
     }
     files::replace(&source, &bytes, 0o644)?;
 
+    let images = super::image::store(home);
+    super::image::open(&images, &rules.config.sandbox)
+        .await
+        .with_context(|| format!("the image {} cannot be had", rules.config.sandbox.image))?;
     let place = Place {
         home_id: home.id(arguments.host_home.as_deref()),
         owner: Place::try_by(std::process::id()),
         work: folder.to_owned(),
         host_home: arguments.host_home.clone().map(|host| (home.root().to_owned(), host)),
+        images: images.remembering(),
     };
     let engine = sandbox::open(&rules.config.sandbox, &place);
     let identity = engine.probe().await?;
@@ -144,7 +150,7 @@ async fn judge_in(
         folder: folder.join("check"),
         label: "check".into(),
     };
-    if let Some((_, objection)) = check::objection(check, engine.as_ref(), &cancel).await? {
+    if let Some((_, objection)) = check::objection(check, engine.as_ref(), &cancel, &|_| {}).await? {
         return Ok(Err(objection));
     }
     files::private_folder(&home.cache())?;
@@ -159,6 +165,8 @@ async fn judge_in(
         rules: Arc::clone(rules),
         material: Store::default().now(home, &rules.config)?,
         cases,
+        order: None,
+        cores: None,
         work: folder.join("work"),
         keep,
         identity,
@@ -167,7 +175,7 @@ async fn judge_in(
     match report {
         Ok(report) => Ok(Ok(Tried { complaints: complaints(&judging.keep, &report), report })),
         Err(Trouble::Cancelled) => Err(anyhow!("interrupted")),
-        Err(Trouble::Unavailable(why) | Trouble::Failed(why)) => Err(anyhow!("it could not be judged: {why}")),
+        Err(Trouble::Unavailable(why) | Trouble::Failed { why, .. }) => Err(anyhow!("it could not be judged: {why}")),
     }
 }
 
@@ -189,7 +197,8 @@ async fn with_progress(
 ) -> Result<Report, Trouble> {
     let progress = Mutex::new(Progress::new("cases"));
     let total = judging.cases.len() as u64;
-    let report = judge::judge(judging, sandbox, cancel, &|index, result| {
+    let report = judge::judge(judging, sandbox, cancel, &|step| {
+        let Step::Ended(index, result) = step else { return };
         let mut progress = progress.lock().unwrap_or_else(PoisonError::into_inner);
         progress.set(index as u64 + 1, total, format!("{}: {}", result.case, result.verdict));
     })

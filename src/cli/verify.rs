@@ -32,48 +32,9 @@ pub(super) fn run(home: &Home, arguments: &Arguments) -> anyhow::Result<Exit> {
             return Ok(Exit::Usage);
         }
     };
-    let mut problems = Vec::new();
-    let mut progress = Progress::new("bytes");
-    let length = std::fs::metadata(home.log()).map_or(0, |meta| meta.len());
-    let (mut lines, mut files, mut head, mut found_at) = (0, 0, Digest::ZERO, None);
-    let mut sources = std::collections::BTreeMap::new();
-    let read = journal::read(&home.log(), &mut |record, digest, offset| {
-        lines = record.header.seq;
-        head = digest;
-        if expected == Some(digest) {
-            found_at = Some(lines);
-        }
-        match &record.event {
-            Event::Accepted(accepted) => {
-                let path = home.source(accepted.submission, &accepted.language);
-                sources.insert(accepted.submission, accepted.language.clone());
-                files += 1;
-                compare(&mut problems, lines, &path, accepted.sha256, accepted.size);
-            }
-            Event::Judged(judged) => {
-                for case in &judged.cases {
-                    for kept in &case.files {
-                        let path = home.kept(judged.submission, judged.attempt, &case.case, &kept.name);
-                        files += 1;
-                        compare(&mut problems, lines, &path, kept.sha256, kept.bytes);
-                    }
-                }
-            }
-            Event::Rejected(_) | Event::Started(_) | Event::Board(_) | Event::Unknown => {}
-        }
-        progress.set(offset, length, format!("line {lines}"));
-    });
-    progress.clear();
-    match read {
-        Err(error) => problems.push(format!("{error:#}", error = anyhow::Error::from(error))),
-        // A daemon may be writing it just now.
-        Ok((whole, _)) if whole < length && !Lock::is_taken(home) => {
-            problems.push(format!("the last line is torn: {} bytes follow line {lines}", length - whole))
-        }
-        Ok(_) => {}
-    }
+    let Found { mut problems, lines, files, head, expected_at } = look(home, expected);
     if let Some(expected) = expected {
-        match found_at {
+        match expected_at {
             None => problems.push(format!("no line of the log has the hash {expected}")),
             Some(line) if line < lines => {
                 println!("the expected head is line {line}; {} lines follow it", lines - line)
@@ -89,6 +50,64 @@ pub(super) fn run(home: &Home, arguments: &Arguments) -> anyhow::Result<Exit> {
         if problems.is_empty() { "all good".to_owned() } else { format!("{} problems", problems.len()) }
     );
     Ok(if problems.is_empty() { Exit::Done } else { Exit::Problem })
+}
+
+/// What a log and its files look like.
+pub(super) struct Found {
+    /// What is wrong with them.
+    pub(super) problems: Vec<String>,
+    /// How many lines there are.
+    lines: u64,
+    /// How many files they refer to.
+    files: u64,
+    /// The hash of the last line.
+    head: Digest,
+    /// The line that has the hash which was asked for.
+    expected_at: Option<u64>,
+}
+
+/// Reads the log and every file that it refers to.
+pub(super) fn look(home: &Home, expected: Option<Digest>) -> Found {
+    let mut problems = Vec::new();
+    let mut progress = Progress::new("bytes");
+    let length = std::fs::metadata(home.log()).map_or(0, |meta| meta.len());
+    let (mut lines, mut files, mut head, mut expected_at) = (0, 0, Digest::ZERO, None);
+    let read = journal::read(&home.log(), &mut |record, digest, offset| {
+        lines = record.header.seq;
+        head = digest;
+        if expected == Some(digest) {
+            expected_at = Some(lines);
+        }
+        match &record.event {
+            Event::Accepted(accepted) => {
+                let path = home.source(accepted.submission, &accepted.language);
+                files += 1;
+                compare(&mut problems, lines, &path, accepted.sha256, accepted.size);
+            }
+            Event::Judged(judged) => {
+                for case in &judged.cases {
+                    for kept in &case.files {
+                        let origin = judged.origin();
+                        let path = home.kept(origin.submission, origin.attempt, &case.case, &kept.name);
+                        files += 1;
+                        compare(&mut problems, lines, &path, kept.sha256, kept.bytes);
+                    }
+                }
+            }
+            Event::Rejected(_) | Event::Started(_) | Event::Board(_) | Event::Discarded(_) | Event::Unknown => {}
+        }
+        progress.set(offset, length, format!("line {lines}"));
+    });
+    progress.clear();
+    match read {
+        Err(error) => problems.push(format!("{error:#}", error = anyhow::Error::from(error))),
+        // A daemon may be writing it just now.
+        Ok((whole, _)) if whole < length && !Lock::is_taken(home) => {
+            problems.push(format!("the last line is torn: {} bytes follow line {lines}", length - whole))
+        }
+        Ok(_) => {}
+    }
+    Found { problems, lines, files, head, expected_at }
 }
 
 fn compare(problems: &mut Vec<String>, line: u64, path: &Path, sha256: Digest, bytes: u64) {

@@ -1,22 +1,26 @@
 //! The names that things go by. Each is parsed once, at the edge, and is valid from then on.
 
 use std::fmt;
+use std::marker::PhantomData;
 use std::str::FromStr;
+use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::de::Visitor;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use uuid::Uuid;
 
 /// Why a text is not the name that it was meant to be: a fragment that fits after "is not a …:".
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct BadName(pub String);
 
-/// A newtype over text whose only door is `FromStr`, so that serde cannot let a bad one in either.
+/// A newtype over text whose only door is `FromStr`, so that serde cannot let a bad one in either. A copy of one costs no memory: there are a
+/// hundred thousand submissions of the same users.
 macro_rules! name {
     ($(#[$doc:meta])* $name:ident, $check:expr) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        #[serde(try_from = "String", into = "String")]
-        pub struct $name(String);
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(Arc<str>);
 
         impl $name {
             /// The name as text.
@@ -28,19 +32,8 @@ macro_rules! name {
         impl FromStr for $name {
             type Err = BadName;
             fn from_str(text: &str) -> Result<Self, BadName> {
-                let check: fn(&str) -> Result<String, BadName> = $check;
-                check(text).map(Self)
-            }
-        }
-        impl TryFrom<String> for $name {
-            type Error = BadName;
-            fn try_from(text: String) -> Result<Self, BadName> {
-                text.parse()
-            }
-        }
-        impl From<$name> for String {
-            fn from(name: $name) -> Self {
-                name.0
+                let check: fn(&str) -> Result<(), BadName> = $check;
+                check(text).map(|()| Self(text.into()))
             }
         }
         impl fmt::Display for $name {
@@ -48,7 +41,37 @@ macro_rules! name {
                 f.write_str(&self.0)
             }
         }
+        text_in_serde!($name);
     };
+}
+
+/// Reads and writes a name as the text that it is.
+macro_rules! text_in_serde {
+    ($name:ident) => {
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                deserializer.deserialize_str(Parsed(PhantomData))
+            }
+        }
+    };
+}
+
+/// Takes a text that parses.
+struct Parsed<T>(PhantomData<T>);
+
+impl<T: FromStr<Err = BadName>> Visitor<'_> for Parsed<T> {
+    type Value = T;
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a name")
+    }
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<T, E> {
+        text.parse().map_err(E::custom)
+    }
 }
 
 name! {
@@ -58,30 +81,34 @@ name! {
             && text.starts_with(|c: char| c.is_ascii_lowercase())
             && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
         if good {
-            Ok(text.to_owned())
+            Ok(())
         } else {
             Err(BadName("a user name is a lower-case letter, then at most 30 lower-case letters, digits or hyphens".into()))
         }
     }
 }
 
-name! {
-    /// The id that the sender chose for a submission: a UUID, kept in lower case. Whoever knows it may see the private page, so it
-    /// is never written under public/ but as the name of that page's folder.
-    SubmissionId, |text| {
-        let bytes = text.as_bytes();
-        let good = bytes.len() == 36
-            && bytes.iter().enumerate().all(|(i, b)| match i {
-                8 | 13 | 18 | 23 => *b == b'-',
-                _ => b.is_ascii_hexdigit(),
-            });
-        if good {
-            Ok(text.to_ascii_lowercase())
-        } else {
-            Err(BadName("an id is a UUID such as 6f0c1e9a-5d1b-4c39-9f0e-0d9f1c2b3a4d".into()))
-        }
+/// The id that the sender chose for a submission: a UUID, written in lower case. Whoever knows it may see the private page, so it
+/// is never written under public/ but as the name of that page's folder.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SubmissionId(Uuid);
+
+impl FromStr for SubmissionId {
+    type Err = BadName;
+    fn from_str(text: &str) -> Result<Self, BadName> {
+        // A UUID can be written in other ways, which are other lengths.
+        let id = Some(text).filter(|text| text.len() == 36).and_then(|text| Uuid::try_parse(text).ok());
+        id.map(Self).ok_or_else(|| BadName("an id is a UUID such as 6f0c1e9a-5d1b-4c39-9f0e-0d9f1c2b3a4d".into()))
     }
 }
+
+impl fmt::Display for SubmissionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.hyphenated().encode_lower(&mut Uuid::encode_buffer()))
+    }
+}
+
+text_in_serde!(SubmissionId);
 
 name! {
     /// A test case: the name of its folder under testcases/.
@@ -90,7 +117,7 @@ name! {
             && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
             && !text.starts_with('.');
         if good {
-            Ok(text.to_owned())
+            Ok(())
         } else {
             Err(BadName("a case name is 1 to 64 letters, digits, '-', '_' or '.', and does not start with '.'".into()))
         }
@@ -102,7 +129,7 @@ name! {
     Extension, |text| {
         let good = (1..=16).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
         if good {
-            Ok(text.to_owned())
+            Ok(())
         } else {
             Err(BadName("an extension is 1 to 16 lower-case letters or digits, without the dot".into()))
         }
@@ -137,12 +164,14 @@ mod tests {
     #[test]
     fn an_id_is_a_uuid_in_any_case_and_kept_in_lower_case() {
         let upper: SubmissionId = "6F0C1E9A-5D1B-4C39-9F0E-0D9F1C2B3A4D".parse().expect("macOS prints upper case");
-        assert_eq!(upper.as_str(), "6f0c1e9a-5d1b-4c39-9f0e-0d9f1c2b3a4d");
+        assert_eq!(upper.to_string(), "6f0c1e9a-5d1b-4c39-9f0e-0d9f1c2b3a4d");
         for bad in [
             "",
             "6f0c1e9a5d1b4c399f0e0d9f1c2b3a4d",
             "6f0c1e9a-5d1b-4c39-9f0e-0d9f1c2b3a4g",
             "{6f0c1e9a-5d1b-4c39-9f0e-0d9f1c2b3a4}",
+            "6f0c1e9a-5d1b-4c39-9f0e0d9f1-c2b3a4d",
+            "urn:uuid:6f0c1e9a-5d1b-4c39-9f0e-0d9f1c2b3a4d",
         ] {
             assert!(bad.parse::<SubmissionId>().is_err(), "{bad:?}");
         }

@@ -4,30 +4,28 @@
 //! is on disk before it is acted on. A crash between two effects loses nothing, because every input that was not recorded comes again:
 //! a file that was not accepted is still in the inbox, a submission that was not judged is still unfinished in the log.
 
+mod arrivals;
 mod intake;
+mod judging;
+mod objection;
+mod reuse;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 
 use super::config::SandboxSettings;
 use super::digest::Digest;
-use super::history::{History, State};
+use super::history::History;
 use super::ids::{Number, SubmissionId, UserName};
-use super::record::{BoardChanged, CaseResult, Event, FileKey, Header, Judged, Provenance, Record, Started, VERSION};
+use super::record::{BoardChanged, CaseResult, Event, FileKey, Header, Judged, Origin, Provenance, Record, VERSION};
 use super::rules::Rules;
-use super::verdict::Verdict;
 
 use intake::Intake;
 pub use intake::{Arrival, Found, Kind, Reception, Unreceived};
+use judging::Judgings;
 
-/// How often a judging is begun again after a failure of the platform, before the submission is set aside as `infrastructure-error`.
-const MOST_FAILURES: u32 = 3;
-/// How long to wait before the next try, by how many have failed: tries within milliseconds of each other are one try.
-const PAUSES: [TimeDelta; 2] = [TimeDelta::seconds(1), TimeDelta::seconds(10)];
-/// How often a judging may begin at all: what takes the daemon down with it every time must not do so for ever.
-const MOST_ATTEMPTS: u32 = 20;
 /// Below this much free space nothing is taken in and nothing starts, so that there is room to record what runs.
 pub const LEAST_FREE_BYTES: u64 = 64 << 20;
 
@@ -40,6 +38,8 @@ pub enum Input {
     Received(Arrival, Result<Reception, Unreceived>),
     /// A judging ended.
     Judged(Number, Result<Report, Trouble>),
+    /// The answer to [`Effect::Compare`]: the earlier judging, where one of the submission would be made of the very same.
+    Compared(Number, Origin, Option<Judged>),
     /// config.toml or users.csv changed.
     Rules(Arc<Rules>),
     /// The sandbox was tried: whether it can give what the rules ask of it.
@@ -63,12 +63,17 @@ pub struct Report {
 }
 
 /// Why a judging has no report. Never the student's fault.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Trouble {
     /// Nothing can run now; the reason holds for the next one too.
     Unavailable(String),
     /// This one failed; another try may succeed.
-    Failed(String),
+    Failed {
+        /// What went wrong.
+        why: String,
+        /// The cases that had ended before it did.
+        cases: Vec<CaseResult>,
+    },
     /// It was cancelled by [`Effect::Cancel`].
     Cancelled,
 }
@@ -84,6 +89,12 @@ pub enum Effect {
     Keep(Arrival, Number),
     /// The file was dealt with: remove it from the inbox. What was refused is set aside, not deleted, if it is a plain file.
     Dispose(Arrival, Disposal),
+    /// Remove these files from the inbox, beside everything else: the line before is about all of them.
+    Discard(Vec<Found>),
+    /// Remove what was set aside of the files that these lines refused.
+    Forget(BTreeSet<u64>),
+    /// See whether a submission can be answered from an earlier judging: answered by [`Input::Compared`].
+    Compare(Comparison),
     /// Begin a judging: answered by [`Input::Judged`].
     Start(Order),
     /// Stop every reception and judging.
@@ -101,8 +112,13 @@ pub enum Effect {
 pub enum Disposal {
     /// Its bytes are kept with the submission.
     Accepted,
-    /// Its bytes, if it is a file of a size that could have been taken, are set aside under the number of the line that refused it.
-    Refused(u64),
+    /// The line of this number refused it.
+    Refused {
+        /// The line's number.
+        line: u64,
+        /// Whether its bytes are set aside under that number.
+        set_aside: bool,
+    },
     /// It was dealt with before a crash.
     Leftover,
 }
@@ -119,6 +135,19 @@ pub struct Order {
     /// The digest of its source.
     pub source_sha256: Digest,
     /// The rules that it is judged by, whatever they become while it runs.
+    pub rules: Arc<Rules>,
+}
+
+/// A submission, and the earlier judging that it may be answered from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Comparison {
+    /// The submission.
+    pub submission: Number,
+    /// The earlier judging, of the same bytes by the same user under the same settings.
+    pub origin: Origin,
+    /// The line of the log that tells of it, and of what it was made of.
+    pub line: u64,
+    /// The rules in force.
     pub rules: Arc<Rules>,
 }
 
@@ -144,6 +173,16 @@ pub struct Dirty {
     pub refused: BTreeSet<SubmissionId>,
     /// These users' pages.
     pub users: BTreeSet<UserName>,
+    /// What these users read of refused files that have no page of their own.
+    pub strays: BTreeSet<UserName>,
+}
+
+impl Trouble {
+    /// A judging that failed before any case had ended.
+    #[must_use]
+    pub fn failed(why: impl Into<String>) -> Self {
+        Self::Failed { why: why.into(), cases: Vec::new() }
+    }
 }
 
 impl Dirty {
@@ -160,6 +199,7 @@ impl Dirty {
         self.submissions.extend(other.submissions);
         self.refused.extend(other.refused);
         self.users.extend(other.users);
+        self.strays.extend(other.strays);
     }
 }
 
@@ -179,8 +219,7 @@ pub struct Machine {
     rules: Arc<Rules>,
     history: History,
     intake: Intake,
-    running: BTreeSet<Number>,
-    failures: BTreeMap<Number, Failures>,
+    judgings: Judgings,
     sandbox: Sandbox,
     /// The settings that are being tried.
     probing: Option<SandboxSettings>,
@@ -190,13 +229,6 @@ pub struct Machine {
     exited: bool,
     dirty: Dirty,
     effects: Vec<Effect>,
-}
-
-/// The failed tries of one judging.
-#[derive(Debug)]
-struct Failures {
-    count: u32,
-    not_before: DateTime<Utc>,
 }
 
 /// What is known of the sandbox.
@@ -217,13 +249,16 @@ impl Machine {
     #[must_use]
     pub fn new(mode: Mode, mut history: History, rules: Arc<Rules>) -> Self {
         history.interrupt();
+        // What had to go before this life was removed when it began.
+        history.take_forgotten();
+        let mut judgings = Judgings::default();
+        history.waiting().for_each(|waiting| judgings.may_be_known(waiting.number));
         Self {
             mode,
             rules,
             history,
             intake: Intake::default(),
-            running: BTreeSet::new(),
-            failures: BTreeMap::new(),
+            judgings,
             sandbox: Sandbox::Unknown,
             probing: None,
             disk_full: false,
@@ -269,6 +304,7 @@ impl Machine {
             Input::Listing(found) => self.listing(now, found),
             Input::Received(arrival, outcome) => self.received(now, arrival, outcome),
             Input::Judged(number, outcome) => self.judged(now, number, outcome),
+            Input::Compared(number, origin, same) => self.compared(now, number, origin, same),
             Input::Rules(rules) => self.new_rules(rules),
             Input::Sandbox(outcome) => self.sandbox_tried(outcome),
             Input::Tick { free_bytes } => self.tick(free_bytes),
@@ -286,6 +322,7 @@ impl Machine {
     /// Everything that can go on, goes on.
     fn advance(&mut self, now: DateTime<Utc>) {
         self.turn_board(now);
+        self.record_due(now);
         if self.stopping {
             return;
         }
@@ -294,20 +331,22 @@ impl Machine {
             self.probe();
         }
         self.accept_in_order(now);
+        self.discard_due(now, self.mode == Mode::Once && self.intake.has_no_arrivals());
         if self.sandbox == Sandbox::Ready && !self.disk_full {
             self.receive_next(now);
+            self.compare_new();
             self.start_next(now);
         }
     }
 
     fn is_idle(&self) -> bool {
-        self.running.is_empty() && self.intake.is_empty() && self.history.waiting().next().is_none()
+        self.judgings.are_over() && self.intake.is_empty() && self.history.waiting().next().is_none()
     }
 
     fn exit_when_done(&mut self) {
-        let stopped = self.stopping && self.running.is_empty() && self.intake.is_still();
+        let stopped = self.stopping && self.judgings.are_over() && self.intake.is_still();
         let finished = self.mode == Mode::Once && self.listed && self.is_idle();
-        let held = self.held().filter(|_| self.mode == Mode::Once && self.running.is_empty());
+        let held = self.held().filter(|_| self.mode == Mode::Once && self.judgings.are_over());
         let exit = match held {
             _ if self.exited => return,
             _ if stopped || finished => Exit::Done,
@@ -391,95 +430,10 @@ impl Machine {
     fn shutdown(&mut self) {
         if !self.stopping {
             self.stopping = true;
+            self.judgings.hurry();
             self.intake.forget_waiting();
             self.effects.push(Effect::Cancel);
         }
-    }
-
-    fn start_next(&mut self, now: DateTime<Utc>) {
-        while self.running.len() < self.rules.config.queue.workers {
-            let may_start = |number| self.failures.get(&number).is_none_or(|failures| failures.not_before <= now);
-            let Some(next) = self.history.waiting().find(|waiting| may_start(waiting.number)) else { return };
-            let (number, attempt) = (next.number, next.attempts + 1);
-            if attempt > MOST_ATTEMPTS {
-                self.set_aside(now, number, "its judging began too often without an end");
-                continue;
-            }
-            let started = Started { submission: number, id: next.id.clone(), user: next.user.clone(), attempt };
-            let order = Order {
-                submission: number,
-                attempt,
-                language: next.language.clone(),
-                source_sha256: next.sha256,
-                rules: Arc::clone(&self.rules),
-            };
-            self.append(now, Event::Started(started));
-            self.touch(number);
-            self.running.insert(number);
-            self.effects.push(Effect::Start(order));
-        }
-    }
-
-    fn judged(&mut self, now: DateTime<Utc>, number: Number, outcome: Result<Report, Trouble>) {
-        if !self.running.remove(&number) {
-            return;
-        }
-        self.touch(number);
-        match outcome {
-            Ok(report) => self.record(now, number, report.cases, Some(report.provenance)),
-            Err(Trouble::Cancelled) => self.history.put_back(number),
-            Err(Trouble::Unavailable(why)) => {
-                self.history.put_back(number);
-                self.sandbox = Sandbox::Held(why);
-            }
-            Err(Trouble::Failed(why)) => {
-                self.history.put_back(number);
-                let count = self.failures.get(&number).map_or(0, |failures| failures.count) + 1;
-                if count >= MOST_FAILURES {
-                    self.set_aside(now, number, &why);
-                } else {
-                    let not_before = now + PAUSES[(count as usize - 1).min(PAUSES.len() - 1)];
-                    self.failures.insert(number, Failures { count, not_before });
-                }
-            }
-        }
-    }
-
-    /// Records that the platform cannot judge a submission. It keeps its place in the user's history and waits for a rejudge.
-    fn set_aside(&mut self, now: DateTime<Utc>, number: Number, why: &str) {
-        let cases = self
-            .rules
-            .config
-            .cases
-            .all()
-            .map(|case| CaseResult {
-                case: case.clone(),
-                verdict: Verdict::InfrastructureError,
-                score: None,
-                cpu_seconds: 0.0,
-                wall_seconds: 0.0,
-                peak_memory_bytes: 0,
-                message: None,
-                staff_message: Some(why.to_owned()),
-                metrics: BTreeMap::new(),
-                output_sha256: None,
-                files: Vec::new(),
-            })
-            .collect();
-        self.touch(number);
-        self.record(now, number, cases, None);
-    }
-
-    fn record(&mut self, now: DateTime<Utc>, number: Number, cases: Vec<CaseResult>, provenance: Option<Provenance>) {
-        let Some(submission) = self.history.get(number) else {
-            return;
-        };
-        if let State::Judged { .. } = submission.state {
-            return;
-        }
-        let (id, user, attempt) = (submission.id.clone(), submission.user.clone(), submission.attempts);
-        self.failures.remove(&number);
-        self.append(now, Event::Judged(Judged { submission: number, id, user, attempt, cases, provenance }));
     }
 
     fn touch(&mut self, number: Number) {

@@ -2,7 +2,8 @@
 //!
 //! The fields `v, seq, at, prev, event` are a contract, as are the names of the events. Format versions:
 //!
-//! - 1: the first.
+//! - 1: the first. Since then, in lines of the same version: `discarded`, `judged.reused`, `provenance.settings_sha256`,
+//!   `rejected.set_aside`.
 //!
 //! A reader takes lines of its own version with fields and events that it does not know, so that an older Podium can still read what
 //! a newer one of the same version added.
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::config::Board;
 use super::digest::Digest;
 use super::ids::{CaseName, Extension, Number, SubmissionId, UserName};
+use super::order::Seed;
 use super::score::Score;
 use super::users::Role;
 use super::verdict::Verdict;
@@ -46,8 +48,9 @@ pub struct Record {
 }
 
 /// What happened.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "event", rename_all = "lowercase")]
+#[expect(clippy::large_enum_variant, reason = "one at a time, on its way to a line or into the history")]
 pub enum Event {
     /// A submission was taken in: from here on it is judged exactly once.
     Accepted(Accepted),
@@ -59,9 +62,31 @@ pub enum Event {
     Judged(Judged),
     /// The board opened or closed.
     Board(BoardChanged),
+    /// Many files were refused in one go.
+    Discarded(Discarded),
     /// Written by a newer Podium; no part of the state of this one.
+    Unknown,
+}
+
+/// Which of them a line tells of. Asked first: serde, given the tag and the fields of an event in one object, would copy every value of the line
+/// before it knew what they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Kind {
+    Accepted,
+    Rejected,
+    Started,
+    Judged,
+    Board,
+    Discarded,
     #[serde(other)]
     Unknown,
+}
+
+/// What a line tells of, whatever else it says.
+#[derive(Deserialize)]
+struct Tag {
+    event: Kind,
 }
 
 /// Which file in the inbox something was: enough to know the very same file again after a crash.
@@ -130,6 +155,14 @@ pub enum Refusal {
     Imports,
     /// It could not be read.
     Unreadable,
+    /// Its user has handed in as many as `submissions.rate` allows.
+    Rate,
+    /// Its user has as many waiting as `submissions.pending_per_user` allows.
+    Pending,
+    /// results/ keeps as much of its user's as `submissions.disk_per_user` allows.
+    Disk,
+    /// It lay there under a temporary name for too long, or with too many others.
+    Temporary,
 }
 
 /// The event `rejected`.
@@ -151,6 +184,31 @@ pub struct Rejected {
     pub sha256: Option<Digest>,
     /// The file that it was in the inbox.
     pub inbox: FileKey,
+    /// Whether its bytes are set aside in results/refused/.
+    #[serde(default)]
+    pub set_aside: bool,
+}
+
+/// The event `discarded`: many files of one user that are refused for one reason, and of which nothing is kept.
+///
+/// It is written before they are removed. A crash in between leaves some of them; these are found again, and discarded by a line of their
+/// own. So every file that is removed is covered by a line, and the counts of all lines together are no less than the files were.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Discarded {
+    /// Whose they were, as far as can be told.
+    pub user: Option<UserName>,
+    /// How many.
+    pub files: u64,
+    /// Their sizes together, in bytes.
+    pub bytes: u64,
+    /// The name of the one that arrived first, made visible.
+    pub first: String,
+    /// The name of the one that arrived last, made visible.
+    pub last: String,
+    /// Why, for programs.
+    pub refusal: Refusal,
+    /// Why, for their sender: what was said of the first.
+    pub reason: String,
 }
 
 /// The event `started`.
@@ -181,10 +239,22 @@ pub struct Judged {
     pub cases: Vec<CaseResult>,
     /// What this judgement was made of; `None` where the platform never got to judge it.
     pub provenance: Option<Provenance>,
+    /// Where nothing was run, because the same bytes had been judged before: that judging. The files are kept there, and only there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reused: Option<Origin>,
+}
+
+/// The judging that another submission's result was taken from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// The submission that was judged.
+    pub submission: Number,
+    /// Which of its attempts.
+    pub attempt: u32,
 }
 
 /// What a judgement was made of: the same provenance gives the same verdicts, up to noise of the clocks.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Provenance {
     /// The submission's bytes.
     pub source_sha256: Digest,
@@ -194,10 +264,32 @@ pub struct Provenance {
     pub cases_sha256: Digest,
     /// The bytes of config.toml.
     pub config_sha256: Digest,
+    /// What of config.toml made this judgement; `None` in lines of before this was recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settings_sha256: Option<Digest>,
     /// The engine and its version.
     pub engine: String,
     /// The image.
     pub image: String,
+    /// What the order of the private cases was drawn by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order: Option<Seed>,
+    /// Where it was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<Host>,
+}
+
+/// What lets one judge the noise of the clocks.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Host {
+    /// The kernel's release, such as `6.1.0-18-amd64`.
+    pub kernel: String,
+    /// The processors that the programs ran on, such as `0-3,8`.
+    pub cores: String,
+    /// Whether no other judging ran on these.
+    pub pinned: bool,
+    /// The machine's load average over the minute before the judging began; `None` where the system does not say.
+    pub load: Option<f64>,
 }
 
 /// How one case came out.
@@ -234,6 +326,9 @@ pub struct Kept {
     pub name: String,
     /// Its size.
     pub bytes: u64,
+    /// How long all of it was, where only its end is kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub whole: Option<u64>,
     /// Its digest.
     pub sha256: Digest,
 }
@@ -258,6 +353,16 @@ pub enum BadLine {
     Version(u32),
 }
 
+impl Header {
+    /// What a line begins with.
+    ///
+    /// # Errors
+    /// [`BadLine`] when it is no record of this format.
+    pub fn from_line(line: &str) -> Result<Header, BadLine> {
+        opening(line).map(|(header, _)| header)
+    }
+}
+
 impl Record {
     /// The line, without its newline.
     #[must_use]
@@ -273,12 +378,42 @@ impl Record {
     /// # Errors
     /// [`BadLine`] when it is no record of this format.
     pub fn from_line(line: &str) -> Result<Record, BadLine> {
-        let header: Header = serde_json::from_str(line).map_err(BadLine::NotARecord)?;
-        if header.v != VERSION {
-            return Err(BadLine::Version(header.v));
+        fn read<'l, T: Deserialize<'l>>(line: &'l str) -> Result<T, BadLine> {
+            serde_json::from_str(line).map_err(BadLine::NotARecord)
         }
-        Ok(Record { header, event: serde_json::from_str(line).map_err(BadLine::NotARecord)? })
+        let (header, kind) = opening(line)?;
+        let event = match kind {
+            Kind::Accepted => Event::Accepted(read(line)?),
+            Kind::Rejected => Event::Rejected(read(line)?),
+            Kind::Started => Event::Started(read(line)?),
+            Kind::Judged => Event::Judged(read(line)?),
+            Kind::Board => Event::Board(read(line)?),
+            Kind::Discarded => Event::Discarded(read(line)?),
+            Kind::Unknown => {
+                read::<serde::de::IgnoredAny>(line)?;
+                Event::Unknown
+            }
+        };
+        Ok(Record { header, event })
     }
+}
+
+fn opening(line: &str) -> Result<(Header, Kind), BadLine> {
+    fn both(text: &str) -> serde_json::Result<(Header, Kind)> {
+        Ok((serde_json::from_str(text)?, serde_json::from_str::<Tag>(text)?.event))
+    }
+    let short = shortened(line).and_then(|text| both(&text).ok());
+    let (header, kind) = short.map_or_else(|| both(line), Ok).map_err(BadLine::NotARecord)?;
+    if header.v == VERSION { Ok((header, kind)) } else { Err(BadLine::Version(header.v)) }
+}
+
+/// A line's own object, ended after the field `event`: what Podium writes has the others before it, so that the rest of a long line is not looked
+/// at twice. Where this is an object, no field of it is a field of something within it.
+fn shortened(line: &str) -> Option<String> {
+    const TAG: &str = "\"event\":\"";
+    let begin = line.find(TAG)? + TAG.len();
+    let end = begin + line.get(begin..)?.find('"')?;
+    Some(format!("{}}}", line.get(..=end)?))
 }
 
 /// Moments as RFC 3339 in UTC with milliseconds, always of one length.
@@ -336,7 +471,7 @@ pub(crate) mod tests {
                 staff_message,
                 metrics: BTreeMap::from([("delivered".to_owned(), seconds)]),
                 output_sha256: None,
-                files: vec![Kept { name: "stdout".into(), bytes: 3, sha256: Digest::of(b"abc") }],
+                files: vec![Kept { name: "stdout".into(), bytes: 3, whole: None, sha256: Digest::of(b"abc") }],
             })
     }
 
@@ -367,6 +502,16 @@ pub(crate) mod tests {
                 size: 0,
                 sha256: None,
                 inbox: key,
+                set_aside: true,
+            })),
+            any::<String>().prop_map(move |first| Event::Discarded(Discarded {
+                user: Some(user()),
+                files: 3,
+                bytes: 4,
+                last: first.clone(),
+                first,
+                refusal: Refusal::Empty,
+                reason: "it is empty".into(),
             })),
             (1..1000u64, 1..9u32).prop_map(move |(n, attempt)| Event::Started(Started {
                 submission: Number(n),
@@ -382,13 +527,22 @@ pub(crate) mod tests {
                     attempt: 1,
                     cases,
                     provenance: Some(Provenance {
+                        order: Some(Seed("0123".into())),
+                        host: Some(Host {
+                            kernel: "6.1.0".into(),
+                            cores: "0-1".into(),
+                            pinned: false,
+                            load: Some(0.5),
+                        }),
                         source_sha256: Digest::ZERO,
                         evaluator_sha256: Digest::ZERO,
                         cases_sha256: Digest::ZERO,
                         config_sha256: Digest::ZERO,
+                        settings_sha256: Some(Digest::of(b"settings")),
                         engine: "scripted".into(),
                         image: "none".into(),
                     }),
+                    reused: Some(Origin { submission: Number(1), attempt: 2 }),
                 })
             }),
             Just(Event::Board(BoardChanged { state: Board::Closed, config_sha256: Digest::ZERO })),
@@ -415,6 +569,34 @@ pub(crate) mod tests {
             format!(
                 r#"{{"v":1,"seq":7,"at":"2026-11-18T11:06:40.123Z","prev":"{zeros}","event":"board","state":"open","config_sha256":"{zeros}"}}"#
             )
+        );
+    }
+
+    #[test]
+    fn a_line_tells_of_one_thing_wherever_it_says_so() {
+        let header = Header { v: VERSION, seq: 7, at: moment_at(1_795_000_000_123), prev: Digest::ZERO };
+        let event = Event::Discarded(Discarded {
+            user: None,
+            files: 1,
+            bytes: 2,
+            // What a student writes looks like a line of its own.
+            first: "\",\"event\":\"board\",\"state\":\"closed".into(),
+            last: "\"event\":\"judged\"".into(),
+            refusal: Refusal::Name,
+            reason: "no".into(),
+        });
+        let record = Record { header, event };
+        let line = record.to_line();
+        assert_eq!(Record::from_line(&line).expect("its own line"), record);
+        // Another writer's order of the fields.
+        let (first, rest) = line[1..line.len() - 1].split_once(",\"event\":\"discarded\",").expect("two halves");
+        let turned = format!("{{{rest},\"event\":\"discarded\",{first}}}");
+        assert_eq!(Record::from_line(&turned).expect("the same line"), record);
+        let nested = line.replacen("{\"v\"", "{\"x\":{\"event\":\"board\"},\"v\"", 1);
+        assert_eq!(Record::from_line(&nested).expect("with a field more"), record);
+        assert!(
+            Record::from_line(&line[..line.len() - 1]).is_err()
+                && Record::from_line(&line.replace("\"event\":\"discarded\",", "")).is_err()
         );
     }
 

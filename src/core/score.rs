@@ -68,6 +68,31 @@ impl Score {
             Score::Finite(number) => grouped(&format!("{number:.*}", usize::from(decimals))),
         }
     }
+
+    /// The digits of the score that mean something, where [`Score::shown`] with so many decimals leaves some out. The sixteenth, which an
+    /// addition in binary leaves behind (1263.1200000000001), means nothing.
+    #[must_use]
+    pub fn exact(&self, decimals: u8) -> Option<String> {
+        let Score::Finite(number) = self else {
+            return None;
+        };
+        let digits = format!("{number:.14e}").parse::<f64>().unwrap_or(*number);
+        let exact = digits.to_string();
+        (exact.parse().ok() != format!("{number:.*}", usize::from(decimals)).parse::<f64>().ok()).then_some(exact)
+    }
+
+    /// The number in a few digits, for those that are not the score.
+    #[must_use]
+    pub fn brief(&self) -> String {
+        match self {
+            Score::Finite(number) if number.fract() != 0.0 && number.abs() < 100_000.0 => {
+                let text = format!("{number:.3}");
+                grouped(text.trim_end_matches('0').trim_end_matches('.'))
+            }
+            Score::Finite(number) if number.abs() >= 1e15 => format!("{number:e}"),
+            Score::Finite(_) | Score::Infeasible => self.shown(0),
+        }
+    }
 }
 
 /// Groups the digits before the point by U+202F, as ISO 80000 has it.
@@ -190,6 +215,9 @@ mod tests {
         assert_eq!(Score::Finite(1184.0).shown(0), "1184");
         assert_eq!(Score::Finite(-1_234_567.891).shown(2), "-1\u{202f}234\u{202f}567.89");
         assert_eq!(Score::Infeasible.shown(2), "∞");
+        assert_eq!(Score::Finite(0.1 + 0.2).exact(0).as_deref(), Some("0.3"));
+        assert_eq!(Score::Finite(1_402.860_000_000_000_1).exact(1).as_deref(), Some("1402.86"));
+        assert_eq!(Score::Finite(1_402.860_000_000_000_1).exact(2), None);
     }
 
     proptest! {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, TimeDelta};
 
 use super::config::{self, Board};
+use super::details::{Details, Unreadable};
 use super::digest::Digest;
 use super::history::History;
 use super::ids::{Number, SubmissionId};
@@ -15,6 +16,7 @@ use super::rules::Rules;
 use super::score::Score;
 use super::users::Users;
 use super::verdict::Verdict;
+use super::view::Source;
 
 /// Two public cases, `one` and `two`, and a private one, `secret`.
 pub(crate) const CONFIG: &str =
@@ -36,6 +38,8 @@ pub(crate) fn id(n: u64) -> SubmissionId {
 #[derive(Default)]
 pub(crate) struct Story {
     pub(crate) history: History,
+    /// Every line.
+    pub(crate) lines: Vec<Record>,
     seq: u64,
     prev: Digest,
     accepted: u64,
@@ -48,6 +52,10 @@ impl Default for Digest {
 }
 
 impl Story {
+    pub(crate) fn source<'a>(&'a self, rules: &'a Rules) -> Source<'a> {
+        Source { history: &self.history, rules, details: self }
+    }
+
     /// Line n is written at second n.
     pub(crate) fn tell(&mut self, event: Event) -> &mut Self {
         self.seq += 1;
@@ -55,6 +63,7 @@ impl Story {
         let record = Record { header: Header { v: VERSION, seq: self.seq, at, prev: self.prev }, event };
         self.prev = Digest::of(record.to_line().as_bytes());
         self.history.apply(&record, self.prev);
+        self.lines.push(record);
         self
     }
 
@@ -91,6 +100,7 @@ impl Story {
             size: 1,
             sha256: None,
             inbox: FileKey { changed_ns: i64::try_from(n).expect("small"), inode: n },
+            set_aside: false,
         }))
     }
 
@@ -102,8 +112,25 @@ impl Story {
     pub(crate) fn judge(&mut self, submission: Number, cases: Vec<CaseResult>) -> &mut Self {
         self.start(submission);
         let user = self.history.get(submission).expect("accepted").user.clone();
-        let judged = Judged { submission, id: id(submission.0), user, attempt: 1, cases, provenance: None };
+        let judged =
+            Judged { submission, id: id(submission.0), user, attempt: 1, cases, provenance: None, reused: None };
         self.tell(Event::Judged(judged))
+    }
+
+    /// A judging that began ends, with these scores.
+    pub(crate) fn end(&mut self, submission: Number, scores: [f64; 3]) -> &mut Self {
+        let user = self.history.get(submission).expect("accepted").user.clone();
+        let cases = ["one", "two", "secret"].into_iter().zip(scores);
+        let cases = cases.map(|(name, score)| case(name, Verdict::Accepted, Some(score))).collect();
+        self.tell(Event::Judged(Judged {
+            submission,
+            id: id(submission.0),
+            user,
+            attempt: 1,
+            cases,
+            provenance: None,
+            reused: None,
+        }))
     }
 
     /// Accepted and judged with these scores in `one`, `two` and `secret`.
@@ -112,6 +139,13 @@ impl Story {
         let cases = ["one", "two", "secret"].into_iter().zip(scores);
         self.judge(number, cases.map(|(name, score)| case(name, Verdict::Accepted, Some(score))).collect());
         number
+    }
+}
+
+impl Details for Story {
+    fn record(&self, line: u64) -> Result<Record, Unreadable> {
+        let told = usize::try_from(line).ok().and_then(|line| self.lines.get(line.checked_sub(1)?));
+        told.cloned().ok_or_else(|| Unreadable { line, why: "it was not told".into() })
     }
 }
 

@@ -13,6 +13,38 @@ pub struct FileName {
     pub extension: Extension,
 }
 
+/// A folder of one user's own in the inbox, `inbox/<user>/<door>/`: whatever lies in it is that user's.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Folder {
+    /// Whose it is.
+    pub user: UserName,
+    /// Who puts files into it.
+    pub door: Door,
+}
+
+/// How a file comes into a user's folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Door {
+    /// The user drops it, by SFTP say.
+    In,
+    /// It was in a commit that the user pushed.
+    Git,
+}
+
+impl Door {
+    /// Every one.
+    pub const ALL: [Door; 2] = [Door::In, Door::Git];
+
+    /// The folder's own name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Door::In => "in",
+            Door::Git => "git",
+        }
+    }
+}
+
 /// What a file's name makes of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Named {

@@ -1,4 +1,21 @@
-//! Text that a stranger wrote, made safe to show on a page, in a log or on a terminal.
+//! Text that a stranger wrote, made safe to show on a page, in a log or on a terminal; and errors as text.
+
+use std::error::Error;
+
+/// An error and what caused it, in one line. A cause that its effect's own words hold already is not said again.
+#[must_use]
+pub fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        source = cause.source();
+    }
+    text
+}
 
 /// The text with every control and direction-changing character spelled out, and at most `most` characters long: a longer
 /// one ends in `…`.

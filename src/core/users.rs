@@ -1,4 +1,4 @@
-//! Who may submit, and who is ranked: users.csv.
+//! Who may submit, and who is ranked.
 
 use std::collections::BTreeMap;
 
@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::config::Problem;
 use super::ids::UserName;
+use super::roster::Roster;
 
 /// The file that the users are read from.
 pub const FILE: &str = "users.csv";
@@ -21,6 +22,22 @@ pub enum Role {
     Evaluator,
     /// The same, and runs the competition.
     Superuser,
+}
+
+impl Role {
+    /// Every role, with its name in users.csv.
+    pub const ALL: [(&str, Role); 3] =
+        [("student", Role::Student), ("evaluator", Role::Evaluator), ("superuser", Role::Superuser)];
+
+    /// Its name in users.csv.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Role::Student => "student",
+            Role::Evaluator => "evaluator",
+            Role::Superuser => "superuser",
+        }
+    }
 }
 
 /// The users of a competition.
@@ -51,67 +68,15 @@ impl Users {
     /// Reads users.csv. Passwords are not kept.
     ///
     /// # Errors
-    /// Every [`Problem`] of the text. None of them quotes a password.
+    /// Those of [`Roster::parse`].
     pub fn parse(text: &str) -> Result<Users, Vec<Problem>> {
-        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        let mut problems = Vec::new();
-        let mut complain = |line: u64, key: &str, text: String| {
-            let line = usize::try_from(line).ok();
-            problems.push(Problem { file: FILE.into(), line, key: super::text::visible(key, 40), text });
-        };
-        let mut rows = csv::ReaderBuilder::new()
-            .has_headers(false)
-            .flexible(true)
-            .trim(csv::Trim::All)
-            .from_reader(text.as_bytes());
-        let mut roles = BTreeMap::new();
-        for (index, row) in rows.records().enumerate() {
-            let row = match row {
-                Ok(row) => row,
-                Err(error) => {
-                    complain(
-                        error.position().map_or(0, csv::Position::line),
-                        "",
-                        "this row is not CSV in UTF-8".to_owned(),
-                    );
-                    continue;
-                }
-            };
-            let line = row.position().map_or(0, csv::Position::line);
-            let fields: Vec<&str> = row.iter().collect();
-            if index == 0 {
-                if fields != ["username", "password", "role"] {
-                    complain(line, "", "the first line has to be the heading username,password,role".to_owned());
-                }
-                continue;
-            }
-            let [name, _password, role] = fields[..] else {
-                complain(
-                    line,
-                    fields.first().unwrap_or(&""),
-                    format!("has {} fields; a row is username,password,role", fields.len()),
-                );
-                continue;
-            };
-            let role = match role {
-                "student" => Role::Student,
-                "evaluator" => Role::Evaluator,
-                "superuser" => Role::Superuser,
-                _ => {
-                    complain(line, name, "the role has to be student, evaluator or superuser".to_owned());
-                    continue;
-                }
-            };
-            match name.parse::<UserName>() {
-                Ok(user) => {
-                    if roles.insert(user, role).is_some() {
-                        complain(line, name, "is listed twice".to_owned());
-                    }
-                }
-                Err(error) => complain(line, name, error.to_string()),
-            }
-        }
-        if problems.is_empty() { Ok(Users::Listed(roles)) } else { Err(problems) }
+        Roster::parse(text).map(|roster| Users::from(&roster))
+    }
+}
+
+impl From<&Roster> for Users {
+    fn from(roster: &Roster) -> Self {
+        Users::Listed(roster.rows().iter().map(|row| (row.user.clone(), row.role)).collect())
     }
 }
 
@@ -129,17 +94,10 @@ mod tests {
     }
 
     #[test]
-    fn every_problem_with_its_line_and_no_password() {
-        let text = "username,password,role\nAlice,s3cret,student\nbob,s3cret,king\ncarol,s3cret\ndave,s3cret,student\ndave,s3cret,student\n../x,s3cret,student\n";
-        let problems = Users::parse(text).expect_err("bad");
-        let shown: Vec<_> = problems.iter().map(ToString::to_string).collect();
-        assert_eq!(problems.iter().map(|p| p.line).collect::<Vec<_>>(), [Some(2), Some(3), Some(4), Some(6), Some(7)]);
-        assert!(shown.iter().all(|line| line.starts_with("users.csv:") && !line.contains("s3cret")), "{shown:?}");
-    }
-
-    #[test]
-    fn a_missing_heading_is_said() {
-        assert!(Users::parse("alice,x,student\n").is_err());
-        assert_eq!(Users::parse("username,password,role\n"), Ok(Users::Listed(BTreeMap::new())));
+    fn a_role_has_one_spelling() {
+        for (name, role) in Role::ALL {
+            assert_eq!(role.name(), name);
+            assert_eq!(serde_json::to_value(role).expect("a word"), name);
+        }
     }
 }

@@ -3,9 +3,11 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::pins::Pins;
 use crate::core::config::{Engine, SandboxSettings};
 use crate::core::ids::Number;
 use crate::home::Home;
+use crate::images::{Names, Store as Images};
 use crate::material::Store;
 use crate::sandbox::{self, Fault, Identity, Place, Sandbox};
 
@@ -22,6 +24,7 @@ pub(super) struct Engines {
     tried: Mutex<Vec<(SandboxSettings, Tried)>>,
     swept: tokio::sync::Mutex<Vec<Engine>>,
     pub(super) material: Mutex<Store>,
+    pub(super) pins: Pins,
 }
 
 impl Engines {
@@ -31,12 +34,14 @@ impl Engines {
             owner: Place::DAEMON.into(),
             work: home.work(),
             host_home: host_home.map(|host| (home.root().to_owned(), host)),
+            images: Images::of(home, Names::Anew),
         };
         Self {
             place,
             tried: Mutex::new(Vec::new()),
             swept: tokio::sync::Mutex::default(),
             material: Mutex::new(Store::default()),
+            pins: Pins::default(),
         }
     }
 
@@ -63,6 +68,13 @@ impl Engines {
         }
         drop(swept);
         let identity = sandbox.probe().await?;
+        if self.get(settings).is_none() {
+            sandbox.notes().iter().for_each(|note| tracing::info!("sandbox: {note}"));
+            // The image of these settings is in use by now.
+            if let Err(error) = self.place.images.collect().await {
+                tracing::warn!(%error, "images that nobody uses could not be removed");
+            }
+        }
         let tried = Tried { sandbox, identity };
         let mut all = self.tried.lock().unwrap_or_else(PoisonError::into_inner);
         all.retain(|(known, _)| known != settings);
@@ -70,11 +82,30 @@ impl Engines {
         Ok(tried)
     }
 
+    /// What keeps an engine from being tried out in a moment: an image that is on its way.
+    pub(super) fn preparing(&self) -> Option<String> {
+        let news = self.place.images.news();
+        let step = news.borrow();
+        step.as_ref().map(|step| step.what.clone())
+    }
+
     /// The engine, tried now if it was not before.
     pub(super) async fn ready(&self, settings: &SandboxSettings) -> Result<Tried, Fault> {
         match self.get(settings) {
             Some(tried) => Ok(tried),
             None => self.try_out(settings).await,
+        }
+    }
+
+    /// Whose the fault of a run is: one that failed may have failed because the engine no longer works, and then the next
+    /// one would fail, too.
+    pub(super) async fn look_into(&self, settings: &SandboxSettings, fault: Fault) -> Fault {
+        match fault {
+            Fault::Failed(why) => match self.try_out(settings).await {
+                Err(Fault::Unavailable(why)) => Fault::Unavailable(why),
+                Ok(_) | Err(Fault::Failed(_) | Fault::Cancelled) => Fault::Failed(why),
+            },
+            fault @ (Fault::Unavailable(_) | Fault::Cancelled) => fault,
         }
     }
 

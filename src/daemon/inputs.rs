@@ -8,8 +8,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::is_listed;
 use crate::core::config::Problem;
-use crate::core::machine::Input;
+use crate::core::machine::{Found, Input};
 use crate::core::rules::Rules;
+use crate::core::submission::{Named, read_name};
 use crate::files;
 use crate::home::Home;
 use crate::inbox::{self, Memory, Renamed};
@@ -45,8 +46,8 @@ pub(super) async fn scan(
     ending: CancellationToken,
 ) {
     let (renamed, wake) = (Renamed::default(), Arc::new(Notify::new()));
-    let _watcher = match inbox::watch(&home, &renamed, &wake) {
-        Ok(watcher) => Some(watcher),
+    let mut watch = match inbox::Watch::new(&home, &renamed, &wake) {
+        Ok(watch) => Some(watch),
         Err(error) => {
             tracing::warn!(%error, "the inbox cannot be watched; it is looked at every two seconds, and files wait for the settle time");
             None
@@ -56,18 +57,29 @@ pub(super) async fn scan(
     loop {
         let settle = rules.borrow().config.submissions.settle;
         let (scanned_home, scanned_renamed, mut scanned_memory) = (home.clone(), renamed.clone(), memory);
+        let mut keeping_up = watch.take();
         let began = Instant::now();
         let scanned = tokio::task::spawn_blocking(move || {
             let found = inbox::scan(&scanned_home, &scanned_renamed, &mut scanned_memory, settle);
-            (found, scanned_memory)
+            if let Some(watch) = &mut keeping_up {
+                watch.keep_up(&scanned_home, &scanned_memory);
+            }
+            (found, scanned_memory, keeping_up)
         })
         .await;
         let took = began.elapsed();
-        let Ok((found, kept)) = scanned else { return };
-        memory = kept;
+        let Ok((found, kept, kept_up)) = scanned else { return };
+        (memory, watch) = (kept, kept_up);
+        if renamed.take_overflow() {
+            tracing::warn!(
+                "more happened in the inbox than the kernel could tell (its queue of events overflowed); nothing is lost, for the inbox is looked at whole"
+            );
+        }
         let pause = match found {
             Ok(found) => {
-                let pause = if found.is_empty() { SWEEP } else { SETTLING };
+                // What lies under a temporary name is nothing to wait for.
+                let is_temporary = |found: &Found| read_name(&found.name.to_string_lossy()) == Named::Temporary;
+                let pause = if found.iter().all(is_temporary) { SWEEP } else { SETTLING };
                 if inputs.send(Message::Input(Input::Listing(found))).await.is_err() {
                     return;
                 }

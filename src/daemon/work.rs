@@ -4,18 +4,24 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use super::engines::Engines;
 use crate::archive;
 use crate::check::{self, Check};
 use crate::core::config::Limits;
-use crate::core::machine::{Arrival, Order, Reception, Report, Trouble, Unreceived};
+use crate::core::ids::CaseName;
+use crate::core::machine::{Arrival, Comparison, Order, Reception, Report, Trouble, Unreceived};
+use crate::core::order::Seed;
+use crate::core::record::Judged;
 use crate::core::rules::Rules;
+use crate::core::view::Step;
 use crate::files;
 use crate::home::Home;
-use crate::judge::{self, Judging};
+use crate::judge::{self, Judging, Progress};
 use crate::material::Material;
-use crate::sandbox::Fault;
+use crate::sandbox::{Cores, Fault};
+use crate::site::Teller;
 
 /// What a check may spend at most, however much a run may.
 const CHECK_CPU: Duration = Duration::from_secs(5);
@@ -28,7 +34,7 @@ pub(super) async fn receive(
     engines: &Engines,
     arrival: &Arrival,
     rules: &Rules,
-    cancel: &CancellationToken,
+    (cancel, teller): (&CancellationToken, &Teller),
 ) -> Result<Reception, Unreceived> {
     let Some(name) = &arrival.name else {
         return Err(Unreceived::Changed);
@@ -70,7 +76,15 @@ pub(super) async fn receive(
         folder: home.work().join(&label),
         label,
     };
-    let objection = check::objection(check, tried.sandbox.as_ref(), cancel).await.map_err(fault)?;
+    let heard = |said: &str| teller.tell(Step::Said(said.to_owned()));
+    let objection = match check::objection(check, tried.sandbox.as_ref(), cancel, &heard).await {
+        Ok(objection) => objection,
+        Err(failed) => return Err(fault(engines.look_into(&rules.config.sandbox, failed).await)),
+    };
+    if objection.is_none() {
+        archive::stage_check(home, arrival.key(), &teller.said())
+            .map_err(|error| Unreceived::Failed(format!("failed to keep what its check said: {error}")))?;
+    }
     Ok(Reception { sha256, size, objection })
 }
 
@@ -79,23 +93,28 @@ pub(super) async fn judge(
     home: &Home,
     engines: &Arc<Engines>,
     order: &Order,
-    cancel: &CancellationToken,
+    (cancel, teller): (&CancellationToken, &Teller),
 ) -> Result<Report, Trouble> {
     let language = order.rules.config.languages.get(&order.language).cloned();
     let language = language
-        .ok_or_else(|| Trouble::Failed(format!("config.toml no longer has a table [languages.{}]", order.language)))?;
+        .ok_or_else(|| Trouble::failed(format!("config.toml no longer has a table [languages.{}]", order.language)))?;
     let material = material(home, engines, &order.rules).await.map_err(Trouble::Unavailable)?;
     let tried = engines.ready(&order.rules.config.sandbox).await?;
+    let pin = engines.pins.take(&order.rules.config.queue).map_err(Trouble::Unavailable)?;
+    // 122 random bits.
+    let seed = Seed(Uuid::new_v4().simple().to_string());
     let keep = home.judging(order.submission, order.attempt);
     files::empty_folder(&keep)
-        .map_err(|error| Trouble::Failed(format!("failed to make {}: {error}", keep.display())))?;
+        .map_err(|error| Trouble::failed(format!("failed to make {}: {error}", keep.display())))?;
     let label = Engines::label(order.submission, order.attempt);
     let judging = Judging {
         source: home.source(order.submission, &order.language),
         source_sha256: order.source_sha256,
         extension: order.language.to_string(),
         language,
-        cases: order.rules.config.cases.all().cloned().collect(),
+        cases: seed.order(&order.rules.config.cases),
+        order: Some(seed),
+        cores: pin.as_ref().map(|pin| pin.cores.clone()),
         rules: Arc::clone(&order.rules),
         material,
         work: home.work().join(&label),
@@ -103,18 +122,78 @@ pub(super) async fn judge(
         identity: tried.identity,
         label,
     };
-    let report = judge::judge(&judging, tried.sandbox.as_ref(), cancel, &|_, _| {}).await?;
+    let public = PublicOnly { cases: &order.rules.config.cases.public, teller };
+    public.begin();
+    let progress = |progress: Progress<'_>| public.tell(progress);
+    let report = match judge::judge(&judging, tried.sandbox.as_ref(), cancel, &progress).await {
+        Ok(report) => report,
+        Err(Trouble::Failed { why, cases }) => {
+            return Err(match engines.look_into(&order.rules.config.sandbox, Fault::Failed(why)).await {
+                Fault::Failed(why) => Trouble::Failed { why, cases },
+                fault => fault.into(),
+            });
+        }
+        Err(trouble) => return Err(trouble),
+    };
     let synced = tokio::task::spawn_blocking(move || archive::sync_judging(&keep)).await;
     match synced {
         Ok(Ok(())) => Ok(report),
-        Ok(Err(error)) => Err(Trouble::Failed(format!("failed to sync the outputs: {error}"))),
-        Err(error) => Err(Trouble::Failed(error.to_string())),
+        Ok(Err(error)) => Err(Trouble::failed(format!("failed to sync the outputs: {error}"))),
+        Err(error) => Err(Trouble::failed(error.to_string())),
     }
+}
+
+/// Hands on of a judging what is about public cases, so that nothing of a private one is even on its way to a page. They run first; that the
+/// last of them has ended is said at once, whether private ones follow or not.
+struct PublicOnly<'a> {
+    cases: &'a [CaseName],
+    teller: &'a Teller,
+}
+
+impl PublicOnly<'_> {
+    fn begin(&self) {
+        if self.cases.is_empty() {
+            self.teller.tell(Step::PublicOver);
+        }
+    }
+
+    fn tell(&self, progress: Progress<'_>) {
+        match progress {
+            Progress::Began(case) if self.cases.contains(case) => self.teller.tell(Step::Began(case.clone())),
+            Progress::Ended(_, result) if self.cases.contains(&result.case) => {
+                self.teller.tell(Step::Ended(Box::new(result.clone())));
+                if self.cases.last() == Some(&result.case) {
+                    self.teller.tell(Step::PublicOver);
+                }
+            }
+            Progress::Began(_) | Progress::Ended(..) => {}
+        }
+    }
+}
+
+/// Whether a judging now would be made of the very same as an earlier one, whose files are still there.
+pub(super) async fn is_the_same(
+    home: &Home,
+    engines: &Arc<Engines>,
+    comparison: &Comparison,
+    earlier: &Judged,
+) -> bool {
+    let Comparison { origin, rules, .. } = comparison;
+    let Some(provenance) = &earlier.provenance else { return false };
+    let Some(tried) = engines.get(&rules.config.sandbox) else { return false };
+    let Ok(material) = material(home, engines, rules).await else { return false };
+    provenance.engine == tried.identity.engine
+        && provenance.image == tried.identity.image
+        && provenance.evaluator_sha256 == material.evaluator.sha256
+        && provenance.cases_sha256 == material.cases_sha256
+        && home.judging(origin.submission, origin.attempt).is_dir()
 }
 
 /// Whether everything that a judging needs can be had.
 pub(super) async fn probe(home: &Home, engines: &Arc<Engines>, rules: &Rules) -> Result<(), String> {
     engines.try_out(&rules.config.sandbox).await.map_err(|fault| fault.to_string())?;
+    // Looked at and not taken: a judging may be about to.
+    Cores::of_workers(&rules.config.queue)?;
     material(home, engines, rules).await.map(|_| ())
 }
 

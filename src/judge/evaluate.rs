@@ -60,6 +60,7 @@ pub fn asking(question: Question<'_>, rules: &Evaluator, label: String, folder: 
         stdin: None,
         answer_file: false,
         limits: rules.limits.clone(),
+        cores: None,
         folder,
     }
 }
@@ -105,7 +106,8 @@ pub(super) async fn evaluate(
         evaluator: &judging.material.evaluator.path,
         output: answer,
     };
-    let spec = asking(question, rules, format!("{}-{}-eval", judging.label, case.index), folder.clone());
+    let label = format!("{}-{}-eval", judging.label, case.index);
+    let spec = RunSpec { cores: judging.cores.clone(), ..asking(question, rules, label, folder.clone()) };
     let report = sandbox.run(&spec, cancel).await?;
     let mut outcome = match answered(&report, rules, &folder) {
         Ok(evaluation) => {

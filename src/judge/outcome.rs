@@ -33,6 +33,11 @@ impl Outcome {
         Self { staff_message: Some(why.into()), ..Self::new(Verdict::EvaluatorError, Some(message)) }
     }
 
+    /// Whether the evaluator was asked.
+    pub(super) fn is_of_the_evaluator(&self) -> bool {
+        matches!(self.verdict, Verdict::Accepted | Verdict::WrongAnswer | Verdict::EvaluatorError)
+    }
+
     /// What the case scores.
     pub(super) fn score(&self, rules: &Scoring) -> Option<Score> {
         match self.verdict.fault() {

@@ -8,7 +8,7 @@ use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
-use rustix::fs::{FileType, Mode, OFlags, ResolveFlags};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
 use super::{ANSWER_FILE, AnswerFile, capture};
@@ -31,16 +31,17 @@ pub(super) fn is_too_long(cap: u64) -> String {
 /// Trouble of ours: the file `to` cannot be made or written.
 pub(super) fn take(folder: impl AsFd, to: &Path, cap: u64) -> io::Result<AnswerFile> {
     let refused = |why: &str| Ok(AnswerFile::Refused(why.to_owned()));
-    let answer = match open(folder) {
-        Ok(answer) => answer,
+    // Looked at before it is opened: there are kinds of files that cannot be opened, in many ways, and each would read
+    // as trouble of ours.
+    let stat = match rustix::fs::statat(&folder, ANSWER_FILE, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(stat) => stat,
         Err(Errno::NOENT) => return Ok(AnswerFile::Missing),
-        Err(Errno::LOOP) => return refused(IS_A_LINK),
-        Err(Errno::NXIO) => return refused(IS_NOT_A_FILE),
         Err(error) => return Err(error.into()),
     };
-    let stat = rustix::fs::fstat(&answer)?;
-    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-        return refused(IS_NOT_A_FILE);
+    match FileType::from_raw_mode(stat.st_mode) {
+        FileType::RegularFile => {}
+        FileType::Symlink => return refused(IS_A_LINK),
+        _ => return refused(IS_NOT_A_FILE),
     }
     // We could read it, but its owner could not: an engine that reads as its owner must come to the same result.
     if stat.st_mode & 0o400 == 0 {
@@ -50,12 +51,11 @@ pub(super) fn take(folder: impl AsFd, to: &Path, cap: u64) -> io::Result<AnswerF
     if size > cap {
         return Ok(AnswerFile::Refused(is_too_long(cap)));
     }
-    let taken = io::copy(&mut File::from(answer).take(cap), &mut capture::create(to)?)?;
+    let taken = io::copy(&mut File::from(open(folder)?).take(cap), &mut capture::create(to)?)?;
     Ok(AnswerFile::Taken(taken))
 }
 
 fn open(folder: impl AsFd) -> rustix::io::Result<OwnedFd> {
-    // A pipe would keep a plain open waiting for its other end.
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::NOCTTY | OFlags::CLOEXEC;
     let within =
         ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS | ResolveFlags::NO_XDEV;
@@ -93,6 +93,11 @@ mod tests {
         check(|path| drop(std::os::unix::net::UnixListener::bind(path).expect("bind")), refused(IS_NOT_A_FILE));
         check(
             |path| rustix::fs::mknodat(rustix::fs::CWD, path, FileType::Fifo, Mode::RWXU, 0).expect("mkfifo"),
+            refused(IS_NOT_A_FILE),
+        );
+        // What overlays call a whiteout: a device, and yet anybody may make one.
+        check(
+            |path| rustix::fs::mknodat(rustix::fs::CWD, path, FileType::CharacterDevice, Mode::RWXU, 0).expect("mknod"),
             refused(IS_NOT_A_FILE),
         );
         check(

@@ -4,7 +4,7 @@
 //! a command, what the command may read and what it may spend, and reports how that ended and what
 //! it cost. Which verdict follows is decided by the judge.
 //!
-//! Every engine keeps these promises, and `tests/sandbox_contract.rs` holds each of them to all of them:
+//! Every engine keeps these promises, and `tests/sandbox_contract/` holds each of them to all of them:
 //!
 //! - the program starts in an empty [`SCRATCH`] folder, the only place (with `/tmp` and `/dev/shm`) that it can write
 //!   to, all of them bounded together by `limits.scratch` (Docker has to divide it: three quarters, and an eighth each);
@@ -18,6 +18,7 @@ mod bubblewrap;
 mod capture;
 mod cgroup;
 mod clock;
+mod cores;
 mod docker;
 mod pidfd;
 mod place;
@@ -33,6 +34,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use crate::core::config::{Engine, Limits, SandboxSettings};
+pub use cores::Cores;
 pub use place::Place;
 
 /// The folder in which a program starts; empty, writable, gone afterwards. Also its `HOME`.
@@ -45,7 +47,8 @@ pub const ANSWER_FILE: &str = "output.json";
 
 /// A host file or folder that the program may read, and where it sees it.
 ///
-/// The folders above it may be closed to everybody; it must itself be readable by others (`o+r`, a folder and what is
+/// It does not lie in [`Place::work`] itself, but in a folder of its own there, or elsewhere. The folders above it may
+/// be closed to everybody; it must itself be readable by others (`o+r`, a folder and what is
 /// in it `o+rX`), for the program's user owns nothing. And its path is no secret: the kernel shows it inside, in
 /// `/proc/self/mountinfo`. What a program must not learn, such as the name of its case, must not be in it: such a file
 /// is shown from a copy, or a hard link, with a plain name.
@@ -73,6 +76,8 @@ pub struct RunSpec {
     pub answer_file: bool,
     /// What it may spend.
     pub limits: Limits,
+    /// The only cores that it may run on; `None`: any.
+    pub cores: Option<Cores>,
     /// An existing empty host folder of the caller's, into which the engine writes the files `stdout`, `stderr` and, if
     /// wanted and fit to be taken, `answer`: each at most `limits.output` bytes long.
     pub folder: PathBuf,
@@ -172,6 +177,11 @@ pub trait Sandbox: Send + Sync {
     /// [`Fault`]: the engine's trouble, never the program's.
     fn run<'a>(&'a self, spec: &'a RunSpec, cancel: &'a CancellationToken) -> BoxFuture<'a, Result<RunReport, Fault>>;
 
+    /// What the last probe found that is no obstacle, and that whoever runs the machine should know.
+    fn notes(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Removes what an earlier life of this home's daemon left behind, and says how many things that were. What runs
     /// now would be removed with it: to be called before the first run.
     ///
@@ -222,6 +232,7 @@ fn probe_spec(folder: &std::path::Path) -> RunSpec {
             output: 64 << 10,
             scratch: 1 << 20,
         },
+        cores: None,
         folder: folder.to_owned(),
     }
 }

@@ -5,8 +5,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::images::Store;
+
 /// One home on one machine, as an engine sees it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Place {
     /// Eight hexadecimal digits that tell this home from the others on the machine.
     pub home_id: String,
@@ -18,6 +20,8 @@ pub struct Place {
     /// For an engine that resolves paths on another machine's or container's file system: a path's beginning here, and
     /// what stands in its place there. `None`: paths mean the same on both sides.
     pub host_home: Option<(PathBuf, PathBuf)>,
+    /// Where an engine that unpacks images has them.
+    pub images: Store,
 }
 
 /// Uids of sandboxes start here, above what systemd gives to containers and below 2^31 (see systemd's `UIDS-GIDS`):
@@ -126,9 +130,11 @@ fn lock(taken: &Mutex<Vec<bool>>) -> MutexGuard<'_, Vec<bool>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::images::Names;
 
     fn place(owner: &str) -> Place {
-        Place { home_id: "0123abcd".into(), owner: owner.into(), work: "/nowhere".into(), host_home: None }
+        let images = Store::new("/nowhere".into(), "/nowhere".into(), Names::Remembered);
+        Place { home_id: "0123abcd".into(), owner: owner.into(), work: "/nowhere".into(), host_home: None, images }
     }
 
     #[test]

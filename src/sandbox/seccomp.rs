@@ -21,7 +21,7 @@ macro_rules! calls {
 const ALLOWED: &[(&str, libc::c_long)] = calls! {
     SYS_accept SYS_accept4 SYS_bind SYS_brk SYS_capget SYS_capset SYS_chdir SYS_clock_getres SYS_clock_gettime SYS_clock_nanosleep
     SYS_close SYS_close_range SYS_connect SYS_copy_file_range SYS_dup SYS_dup3 SYS_epoll_create1 SYS_epoll_ctl SYS_epoll_pwait
-    SYS_epoll_pwait2 SYS_eventfd2 SYS_execve SYS_execveat SYS_exit SYS_exit_group SYS_faccessat SYS_faccessat2 SYS_fadvise64 SYS_fallocate
+    SYS_epoll_pwait2 SYS_eventfd2 SYS_execve SYS_execveat SYS_exit SYS_exit_group SYS_faccessat SYS_faccessat2 SYS_fallocate
     SYS_fchdir SYS_fchmod SYS_fchmodat SYS_fchown SYS_fchownat SYS_fcntl SYS_fdatasync SYS_fgetxattr SYS_flistxattr SYS_flock
     SYS_fremovexattr SYS_fsetxattr SYS_fstat SYS_fstatfs SYS_fsync SYS_ftruncate SYS_futex SYS_futex_waitv SYS_get_mempolicy
     SYS_get_robust_list SYS_getcpu SYS_getcwd SYS_getdents64 SYS_getegid SYS_geteuid SYS_getgid SYS_getgroups SYS_getitimer
@@ -29,15 +29,15 @@ const ALLOWED: &[(&str, libc::c_long)] = calls! {
     SYS_getsockname SYS_getsockopt SYS_gettid SYS_gettimeofday SYS_getuid SYS_getxattr SYS_inotify_add_watch SYS_inotify_init1
     SYS_inotify_rm_watch SYS_ioprio_get SYS_ioprio_set SYS_kill SYS_landlock_add_rule SYS_landlock_create_ruleset
     SYS_landlock_restrict_self SYS_lgetxattr SYS_linkat SYS_listen SYS_listxattr SYS_llistxattr SYS_lremovexattr SYS_lseek SYS_lsetxattr
-    SYS_madvise SYS_mbind SYS_membarrier SYS_memfd_create SYS_mincore SYS_mkdirat SYS_mknodat SYS_mlock SYS_mlock2 SYS_mlockall SYS_mmap
+    SYS_madvise SYS_mbind SYS_membarrier SYS_memfd_create SYS_mincore SYS_mkdirat SYS_mlock SYS_mlock2 SYS_mlockall SYS_mmap
     SYS_mprotect SYS_mq_getsetattr SYS_mq_notify SYS_mq_open SYS_mq_timedreceive SYS_mq_timedsend SYS_mq_unlink SYS_mremap SYS_mseal
     SYS_msgctl SYS_msgget SYS_msgrcv SYS_msgsnd SYS_msync SYS_munlock SYS_munlockall SYS_munmap SYS_nanosleep SYS_newfstatat SYS_openat
     SYS_openat2 SYS_pidfd_open SYS_pidfd_send_signal SYS_pipe2 SYS_pkey_alloc SYS_pkey_free SYS_pkey_mprotect SYS_ppoll SYS_prctl
-    SYS_pread64 SYS_preadv SYS_preadv2 SYS_prlimit64 SYS_pselect6 SYS_pwrite64 SYS_pwritev SYS_pwritev2 SYS_read SYS_readahead
+    SYS_pread64 SYS_preadv SYS_prlimit64 SYS_pselect6 SYS_pwrite64 SYS_pwritev SYS_pwritev2 SYS_read
     SYS_readlinkat SYS_readv SYS_recvfrom SYS_recvmmsg SYS_recvmsg SYS_remap_file_pages SYS_removexattr SYS_renameat2 SYS_restart_syscall
     SYS_rseq SYS_rt_sigaction SYS_rt_sigpending SYS_rt_sigprocmask SYS_rt_sigqueueinfo SYS_rt_sigreturn SYS_rt_sigsuspend
     SYS_rt_sigtimedwait SYS_rt_tgsigqueueinfo SYS_sched_get_priority_max SYS_sched_get_priority_min SYS_sched_getaffinity
-    SYS_sched_getattr SYS_sched_getparam SYS_sched_getscheduler SYS_sched_rr_get_interval SYS_sched_setaffinity SYS_sched_setattr
+    SYS_sched_getattr SYS_sched_getparam SYS_sched_getscheduler SYS_sched_rr_get_interval SYS_sched_setattr
     SYS_sched_setparam SYS_sched_setscheduler SYS_sched_yield SYS_seccomp SYS_semctl SYS_semget SYS_semop SYS_semtimedop SYS_sendfile
     SYS_sendmmsg SYS_sendmsg SYS_sendto SYS_set_mempolicy SYS_set_mempolicy_home_node SYS_set_robust_list SYS_set_tid_address SYS_setfsgid
     SYS_setfsuid SYS_setgid SYS_setgroups SYS_setitimer SYS_setpgid SYS_setpriority SYS_setregid SYS_setresgid SYS_setresuid SYS_setreuid
@@ -52,7 +52,7 @@ const ALLOWED: &[(&str, libc::c_long)] = calls! {
 #[rustfmt::skip]
 const ALLOWED_HERE: &[(&str, libc::c_long)] = calls! {
     SYS_access SYS_alarm SYS_arch_prctl SYS_chmod SYS_chown SYS_creat SYS_dup2 SYS_epoll_create SYS_epoll_wait SYS_eventfd SYS_fchmodat2
-    SYS_fork SYS_futimesat SYS_getdents SYS_getpgrp SYS_getrlimit SYS_inotify_init SYS_lchown SYS_link SYS_lstat SYS_mkdir SYS_mknod
+    SYS_fork SYS_futimesat SYS_getdents SYS_getpgrp SYS_getrlimit SYS_inotify_init SYS_lchown SYS_link SYS_lstat SYS_mkdir
     SYS_open SYS_pause SYS_pipe SYS_poll SYS_readlink SYS_rename SYS_renameat SYS_rmdir SYS_select SYS_setrlimit SYS_signalfd SYS_stat
     SYS_symlink SYS_sync_file_range SYS_time SYS_unlink SYS_utime SYS_utimes SYS_vfork
 };
@@ -71,16 +71,21 @@ enum Condition {
 }
 
 /// Allowed with some arguments only: any of the lists of conditions must hold as a whole.
-fn conditional() -> Vec<(&'static str, libc::c_long, Vec<Vec<Condition>>)> {
-    // Local and internet sockets, the latter for programs that talk to themselves over the loopback, with the protocols
-    // that those need. Every other family or protocol makes the kernel load a module, or reaches outside (AF_VSOCK: the
+fn conditional(unix_sockets: bool) -> Vec<(&'static str, libc::c_long, Vec<Vec<Condition>>)> {
+    // Internet sockets, for programs that talk to themselves over the loopback, with the protocols that those need, and
+    // pairs of local ones. Local sockets with a name are asked for rarely, and then to reach a service, of which there is
+    // none here. Every other family or protocol makes the kernel load a module, or reaches outside (AF_VSOCK: the
     // hypervisor).
-    let families = [libc::AF_UNIX, libc::AF_INET, libc::AF_INET6];
     let protocols = [0, libc::AF_UNIX, libc::IPPROTO_TCP, libc::IPPROTO_UDP];
-    let sockets: Vec<Vec<Condition>> = families
-        .iter()
-        .flat_map(|family| protocols.map(|protocol| vec![Is(0, family.unsigned_abs()), Is(2, protocol.unsigned_abs())]))
-        .collect();
+    let sockets = |families: &[libc::c_int]| -> Vec<Vec<Condition>> {
+        let of = |family: &libc::c_int| {
+            let family = family.unsigned_abs();
+            protocols.map(|protocol| vec![Is(0, family), Is(2, protocol.unsigned_abs())])
+        };
+        families.iter().flat_map(of).collect()
+    };
+    let local: &[libc::c_int] = if unix_sockets { &[libc::AF_UNIX] } else { &[] };
+    let named = [local, &[libc::AF_INET, libc::AF_INET6]].concat();
     // No new namespaces. `clone3` keeps its flags in memory, where no filter can look: it is not on the list, and
     // libraries then use this.
     let namespaces = [
@@ -95,14 +100,22 @@ fn conditional() -> Vec<(&'static str, libc::c_long, Vec<Vec<Condition>>)> {
     let namespaces = namespaces.iter().fold(0, |all, flag| all | flag.unsigned_abs());
     // This system's behaviour, its 32 bit variant, without the randomness of addresses; 0xffffffff only asks.
     let personalities = [0, 0x0008, 0x0002_0000, 0x0002_0008, 0x0004_0000, u32::MAX];
-    vec![
-        ("SYS_socket", libc::SYS_socket, sockets.clone()),
-        ("SYS_socketpair", libc::SYS_socketpair, sockets),
+    // Files, pipes and sockets, and no devices; not the one either that anybody may make, by which overlays mean "gone".
+    const OF_A_DEVICE: u32 = 0x2000;
+    let mut calls = vec![
+        ("SYS_mknodat", libc::SYS_mknodat, vec![vec![HasNone(2, OF_A_DEVICE)]]),
+        ("SYS_socket", libc::SYS_socket, sockets(&named)),
+        ("SYS_socketpair", libc::SYS_socketpair, sockets(&[libc::AF_UNIX])),
         ("SYS_clone", libc::SYS_clone, vec![vec![HasNone(0, namespaces)]]),
         // Not typing into the terminal of whoever started the daemon.
         ("SYS_ioctl", libc::SYS_ioctl, vec![vec![IsNot(1, u32::try_from(libc::TIOCSTI).unwrap_or(u32::MAX))]]),
+        // Not asking whether somebody else has read the same file before: RWF_NOWAIT.
+        ("SYS_preadv2", libc::SYS_preadv2, vec![vec![HasNone(5, 0x8)]]),
         ("SYS_personality", libc::SYS_personality, personalities.map(|personality| vec![Is(0, personality)]).into()),
-    ]
+    ];
+    #[cfg(target_arch = "x86_64")]
+    calls.push(("SYS_mknod", libc::SYS_mknod, vec![vec![HasNone(1, OF_A_DEVICE)]]));
+    calls
 }
 
 /// What becomes of a call.
@@ -136,7 +149,7 @@ const NUMBER: u32 = 0; // offsets into `struct seccomp_data`
 const ARCHITECTURE: u32 = 4;
 const ARGUMENTS: u32 = 16;
 
-/// The list as a program for the kernel, as `bwrap --seccomp` reads it. A call of another architecture's interface ends
+/// The list as a program for the kernel, as `bwrap --seccomp` reads it, with or without named local sockets. A call of another architecture's interface ends
 /// the process.
 ///
 /// The kernel runs it, for every number that there is, each time that it is installed, which is twice in a run: a
@@ -145,17 +158,16 @@ const ARGUMENTS: u32 = 16;
 ///
 /// # Errors
 /// This processor is not supported.
-pub(super) fn program() -> Result<Vec<u8>, String> {
-    Ok(steps()?.into_iter().flat_map(bytes).collect())
+pub(super) fn program(unix_sockets: bool) -> Result<Vec<u8>, String> {
+    Ok(steps(&conditional(unix_sockets))?.into_iter().flat_map(bytes).collect())
 }
 
-fn steps() -> Result<Vec<Step>, String> {
+fn steps(conditional: &[(&str, libc::c_long, Vec<Vec<Condition>>)]) -> Result<Vec<Step>, String> {
     let architecture = match std::env::consts::ARCH {
         "x86_64" => 0xc000_003e,  // AUDIT_ARCH_X86_64
         "aarch64" => 0xc000_00b7, // AUDIT_ARCH_AARCH64
         other => return Err(format!("no system call filter is known for {other}")),
     };
-    let conditional = conditional();
     let mut program = vec![
         step(LOAD, ARCHITECTURE),
         Step { jump_true: 1, ..step(JUMP_IF_EQUAL, architecture) },
@@ -163,7 +175,7 @@ fn steps() -> Result<Vec<Step>, String> {
         step(LOAD, NUMBER),
     ];
     let mut depending = Vec::new();
-    search(&segments(&conditional), &mut program, &mut depending).ok_or("the system call filter is too long")?;
+    search(&segments(conditional), &mut program, &mut depending).ok_or("the system call filter is too long")?;
     for (at, index) in depending {
         // From a jump a step is counted from the one after it.
         program[at].value = u32::try_from(program.len() - at - 1).unwrap_or(u32::MAX);
@@ -258,18 +270,29 @@ fn bytes(step: Step) -> [u8; 8] {
     [c0, c1, step.jump_true, step.jump_false, v0, v1, v2, v3]
 }
 
-/// The list as Docker's and Podman's API take it.
-pub(super) fn profile() -> String {
+/// The list as Docker's and Podman's API take it, with or without named local sockets.
+///
+/// `has_own_kernel`: for gVisor, which says "not permitted" to everything that is not on the list. A C library then
+/// gives up on threads, where after "there is no such call" it would know how to do without; so that one call is left to
+/// gVisor's own kernel, which gives no program a right that it did not have.
+pub(super) fn profile(unix_sockets: bool, has_own_kernel: bool) -> String {
     let name = |call: &str| call.trim_start_matches("SYS_").to_owned();
     let architecture = match std::env::consts::ARCH {
         "aarch64" => "SCMP_ARCH_AARCH64",
         _ => "SCMP_ARCH_X86_64",
     };
-    let always: Vec<String> = ALLOWED.iter().chain(ALLOWED_HERE).map(|(call, _)| name(call)).collect();
+    // gVisor lets anybody raise a priority that means something to itself alone; it says no to nobody, so the list does.
+    let of_its_own = |call: &str| has_own_kernel && call == "SYS_setpriority";
+    let plain = ALLOWED.iter().chain(ALLOWED_HERE).filter(|(call, _)| !of_its_own(call));
+    let always: Vec<String> = plain.map(|(call, _)| name(call)).collect();
     let mut rules = vec![json!({ "names": always, "action": "SCMP_ACT_ALLOW" })];
     // The default of engines before Docker 23 is EPERM, after which a C library gives up on threads.
-    rules.push(json!({ "names": ["clone3"], "action": "SCMP_ACT_ERRNO", "errnoRet": libc::ENOSYS }));
-    for (call, _, alternatives) in conditional() {
+    rules.push(if has_own_kernel {
+        json!({ "names": ["clone3"], "action": "SCMP_ACT_ALLOW" })
+    } else {
+        json!({ "names": ["clone3"], "action": "SCMP_ACT_ERRNO", "errnoRet": libc::ENOSYS })
+    });
+    for (call, _, alternatives) in conditional(unix_sockets) {
         for conditions in alternatives {
             let arguments: Vec<Value> = conditions.into_iter().map(argument).collect();
             rules.push(json!({ "names": [name(call)], "action": "SCMP_ACT_ALLOW", "args": arguments }));
@@ -316,12 +339,12 @@ mod tests {
 
     #[test]
     fn the_program_says_what_the_list_says() {
-        let program = steps().expect("a program");
+        let program = steps(&conditional(false)).expect("a program");
         assert!(program.len() < 4096, "{} steps are too many for the kernel", program.len());
         let allowed: Vec<u32> =
             ALLOWED.iter().chain(ALLOWED_HERE).map(|(_, number)| u32::try_from(*number).expect("a number")).collect();
         let conditional: Vec<u32> =
-            conditional().iter().map(|(_, number, _)| u32::try_from(*number).expect("a number")).collect();
+            conditional(false).iter().map(|(_, number, _)| u32::try_from(*number).expect("a number")).collect();
         for number in (0..1024).chain([0x3fff_ffff, 0x4000_0000, 0x4000_0001, u32::MAX]) {
             let expected = if allowed.contains(&number) { ALLOW } else { NO_SUCH_CALL };
             if !conditional.contains(&number) {
@@ -333,18 +356,22 @@ mod tests {
 
     #[test]
     fn arguments_decide_where_they_should() {
-        let program = steps().expect("a program");
-        let check = |number: libc::c_long, arguments: &[u32], is_allowed: bool| {
+        let program = steps(&conditional(false)).expect("a program");
+        let with_unix_sockets = steps(&conditional(true)).expect("a program");
+        let on = |program: &[Step], number: libc::c_long, arguments: &[u32], is_allowed: bool| {
             let mut all = [7; 6];
             all[..arguments.len()].copy_from_slice(arguments);
-            let verdict = run(&program, HERE, u32::try_from(number).expect("a number"), all);
+            let verdict = run(program, HERE, u32::try_from(number).expect("a number"), all);
             assert_eq!(verdict == ALLOW, is_allowed, "call {number} with {arguments:?}");
         };
+        let check = |number, arguments: &[u32], is_allowed| on(&program, number, arguments, is_allowed);
         for family in 0..64 {
             for protocol in [0, 1, 2, 6, 17, 132, 262] {
-                let is_allowed = [1, 2, 10].contains(&family) && [0, 1, 6, 17].contains(&protocol);
-                check(libc::SYS_socket, &[family, 2, protocol], is_allowed);
-                check(libc::SYS_socketpair, &[family, 1, protocol], is_allowed);
+                let is_known = [0, 1, 6, 17].contains(&protocol);
+                check(libc::SYS_socket, &[family, 2, protocol], is_known && [2, 10].contains(&family));
+                check(libc::SYS_socketpair, &[family, 1, protocol], is_known && family == 1);
+                let named = is_known && [1, 2, 10].contains(&family);
+                on(&with_unix_sockets, libc::SYS_socket, &[family, 2, protocol], named);
             }
         }
         check(libc::SYS_clone, &[0x0100_0011], true);
@@ -354,13 +381,20 @@ mod tests {
         }
         check(libc::SYS_ioctl, &[0, 0x5401], true);
         check(libc::SYS_ioctl, &[0, 0x5412], false);
+        check(libc::SYS_mknodat, &[0, 0, 0o010_600, 0], true);
+        check(libc::SYS_mknodat, &[0, 0, 0o140_600, 0], true);
+        check(libc::SYS_mknodat, &[0, 0, 0o100_600, 0], true);
+        check(libc::SYS_mknodat, &[0, 0, 0o020_600, 0], false);
+        check(libc::SYS_mknodat, &[0, 0, 0o060_600, 0], false);
+        check(libc::SYS_preadv2, &[0, 0, 0, 0, 0, 0], true);
+        check(libc::SYS_preadv2, &[0, 0, 0, 0, 0, 8], false);
         check(libc::SYS_personality, &[u32::MAX], true);
         check(libc::SYS_personality, &[0x0040_0000], false);
     }
 
     #[test]
     fn what_must_stay_out_is_not_on_the_list() {
-        let profile = profile();
+        let profile = profile(true, false);
         for call in [
             "bpf",
             "ptrace",

@@ -1,35 +1,91 @@
 //! From what changed to files that changed: each written whole, and only where its bytes differ.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
+use super::letters::{Letter, Letters, Line, is_waiting};
 use super::pages::{Kind, Pages, RenderError};
+use super::rebuild::Rebuild;
+use super::results::Written;
+use super::rows::Rows;
+use super::statement::{self, Statement};
+use super::{contest, downloads};
 use crate::core::config::Problem;
+use crate::core::details::Unreadable;
 use crate::core::history::{State, Submission};
 use crate::core::ids::{CaseName, SubmissionId, UserName};
 use crate::core::machine::Dirty;
+use crate::core::places::Places;
+use crate::core::record::Judged;
+use crate::core::submission::FileName;
 use crate::core::text::visible_lines;
-use crate::core::view::{self, Source, StatusJson, SubmissionPage, Tail, Tails};
+use crate::core::view::{self, Beside, LeaderboardJson, Source, StatusJson, Step, SubmissionPage, Tables, Tail, Tails};
 use crate::files;
 use crate::home::Home;
+use crate::outbox::Outboxes;
 
 /// Of what a public case printed, this much of the end is shown, in bytes.
 const TAIL: u64 = 4 << 10;
-/// A page is at most this many levels below public/: s/<uuid>/index.html.
-const DEEPEST: usize = 3;
+/// What is neither an asset nor below a folder.
+pub(super) const TOP: [&str; 10] = [
+    "index.html",
+    "leaderboard.json",
+    "leaderboard.csv",
+    "chart.svg",
+    "chart-phone.svg",
+    "queue.html",
+    "queue.json",
+    "about.html",
+    "results.jsonl",
+    "feed.xml",
+];
+/// How a submission goes, as text, beside its page.
+pub(super) const LOG: &str = "log.txt";
+/// A change of everything makes pages anew for so long before anything else is done.
+const AT_ONCE: Duration = Duration::from_millis(500);
 /// Everybody may read the site.
 const MODE: u32 = 0o644;
 
-/// Keeps public/ in step with the log.
+/// Keeps public/, and what users find in their outboxes, in step with the log.
 pub struct Publisher {
-    home: Home,
-    pages: Pages,
+    pub(super) home: Home,
+    /// Where to.
+    pub(super) public: PathBuf,
+    /// Whether the pages that only their senders may know, and the letters, are among it.
+    pub(super) private: bool,
+    pub(super) pages: Pages,
+    pub(super) letters: Letters,
+    statement: Option<Statement>,
+    tables: Option<Tables>,
+    rows: Rows,
+    pub(super) written: Option<Written>,
+    pub(super) rebuild: Option<Rebuild>,
+    places: Places,
+}
+
+/// Whose outboxes are gone round.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Round {
+    /// Of those who have something in the queue.
+    Waiting,
+    /// Everybody's.
+    Everybody,
+}
+
+/// about.html
+#[derive(Serialize)]
+pub struct AboutPage<'a> {
+    /// The rules in force.
+    pub rules: view::RulesPage,
+    /// statement.md, if there is one.
+    pub statement: Option<&'a Statement>,
 }
 
 /// What the log does not know: how the daemon is.
@@ -47,6 +103,9 @@ pub enum PublishError {
     /// Its template failed.
     #[error(transparent)]
     Render(#[from] RenderError),
+    /// What it is made of is not in the log any more as it was: it stays as it is.
+    #[error(transparent)]
+    Log(#[from] Unreadable),
     /// It could not be written.
     #[error("failed to write {path}")]
     Write {
@@ -60,46 +119,111 @@ pub enum PublishError {
 
 /// The first thing that went wrong, while the rest goes on.
 #[derive(Default)]
-struct First(Option<PublishError>);
+pub(super) struct First(Option<PublishError>);
 
 impl First {
-    fn note(&mut self, outcome: Result<(), PublishError>) {
+    pub(super) fn note(&mut self, outcome: Result<(), PublishError>) {
         if let Err(error) = outcome {
             self.0.get_or_insert(error);
         }
     }
 }
 
+impl From<First> for Result<(), PublishError> {
+    fn from(first: First) -> Self {
+        first.0.map_or(Ok(()), Err)
+    }
+}
+
+/// A file of public/ that could not be written.
+pub(super) fn write_error(path: &Path, source: io::Error) -> PublishError {
+    PublishError::Write { path: path.to_owned(), source }
+}
+
 impl Publisher {
-    /// A publisher with the templates of a home, and what is wrong with those.
+    /// A publisher with the templates and the statement of a home, and what is wrong with the templates.
     #[must_use]
     pub fn new(home: &Home) -> (Self, Vec<Problem>) {
         let (pages, problems) = Pages::load(&home.templates());
-        (Self { home: home.clone(), pages }, problems)
+        let letters = Letters::new(Outboxes::of(home));
+        let statement = statement::read(&home.statement());
+        let (home, public) = (home.clone(), home.public());
+        let publisher = Self {
+            home,
+            public,
+            private: true,
+            pages,
+            letters,
+            statement,
+            tables: None,
+            rows: Rows::default(),
+            written: None,
+            places: Places::default(),
+            rebuild: None,
+        };
+        (publisher, problems)
     }
 
-    /// Brings the pages that `dirty` names up to date. One that fails, by a template of the instructor's say, keeps none of the others.
+    /// One that writes into another folder, and only what everybody may have: no private page, and no letter.
+    #[must_use]
+    pub fn for_everybody(home: &Home, folder: &Path) -> (Self, Vec<Problem>) {
+        let (publisher, problems) = Self::new(home);
+        (Self { public: folder.to_owned(), private: false, ..publisher }, problems)
+    }
+
+    /// Brings the pages that `dirty` names up to date; of everything, those that everybody reads, and the rest by [`Publisher::go_on`]. One that
+    /// fails, by a template of the instructor's say, keeps none of the others.
     ///
     /// # Errors
     /// The first [`PublishError`].
-    pub fn publish(&self, dirty: &Dirty, source: Source<'_>, life: &Life) -> Result<(), PublishError> {
+    pub fn publish(&mut self, dirty: &Dirty, source: Source<'_>, life: &Life) -> Result<(), PublishError> {
         let mut first = First::default();
-        if dirty.everything {
-            self.everything(source, &mut first);
-        } else {
-            for submission in dirty.submissions.iter().filter_map(|number| source.history.get(*number)) {
-                first.note(self.submission(source, submission));
+        match &mut self.tables {
+            Some(tables) if !dirty.everything && tables.shown.board() == source.board() => {
+                tables.refresh(source, &dirty.users);
             }
-            for id in &dirty.refused {
-                first.note(self.refused(source, id));
-            }
-            for user in &dirty.users {
-                first.note(self.user(source, user));
+            _ => {
+                (self.tables, self.rows) = (Some(Tables::new(source)), Rows::default());
+                self.written = None;
             }
         }
+        self.places.tell(source.history, source.rules);
+        if dirty.everything {
+            for (name, bytes) in self.pages.assets() {
+                first.note(self.write(name, bytes));
+            }
+            if self.private {
+                first.note(self.close_listing("s"));
+            }
+        }
+        let line = Line::default();
+        for submission in dirty.submissions.iter().filter_map(|number| source.history.get(*number)) {
+            first.note(self.submission(source, submission, &line));
+        }
+        for id in &dirty.refused {
+            first.note(self.refused(source, id, &line));
+        }
+        for user in &dirty.users {
+            first.note(self.user(source, user));
+        }
+        for user in &dirty.strays {
+            first.note(self.posted(user, self.letters.strays(source, user)));
+        }
+        first.note(self.about(source));
         first.note(self.board(source, life));
+        first.note(self.results(source, dirty.submissions.iter().copied()));
+        if dirty.everything {
+            self.rebuild = Some(Rebuild::new(self, source));
+            // Of a competition of a usual size that is all of them.
+            if let Some(outcome) = self.go_on(source, life, Some(Instant::now() + AT_ONCE)) {
+                first.note(outcome);
+            }
+        } else if !dirty.submissions.is_empty() {
+            first.note(self.contest(source));
+        }
+        // The last: who finds the log's head on it finds the rest done, or on its way.
         first.note(self.queue(source, life));
-        first.0.map_or(Ok(()), Err)
+        first.into()
     }
 
     /// The queue alone: it carries the daemon's sign of life.
@@ -112,88 +236,197 @@ impl Publisher {
         self.page("queue.html", Kind::QUEUE, &view::live_site(source, life.held.as_deref()), &page)
     }
 
-    fn board(&self, source: Source<'_>, life: &Life) -> Result<(), PublishError> {
-        let (page, json) = view::board(source);
-        self.json("leaderboard.json", &json)?;
-        self.page("index.html", Kind::BOARD, &view::live_site(source, life.held.as_deref()), &page)
+    /// Goes round the outboxes: what changes in them without anything of their user's having changed, which is the place in the queue, and the
+    /// sign of life. An outbox that has come since the last round of everybody's is filled.
+    ///
+    /// # Errors
+    /// As [`Publisher::publish`].
+    pub fn round(&mut self, round: Round, source: Source<'_>, life: &Life) -> Result<(), PublishError> {
+        let mut first = First::default();
+        let line = Line::default();
+        let mut users: Vec<UserName> = match round {
+            // By user, in order: tens of thousands may wait.
+            Round::Waiting => source.history.pending().map(|(user, _)| user.clone()).collect(),
+            Round::Everybody => self.letters.users(),
+        };
+        users.retain(|user| self.letters.has(user));
+        if users.is_empty() {
+            // Nobody reads it, and the queue may be long.
+            if round == Round::Everybody {
+                self.letters.new_users(&users);
+            }
+            return Ok(());
+        }
+        let queue = bytes("queue.json", &view::queue(source, life.alive_at).1)?;
+        for user in &users {
+            first.note(self.posted(user, self.letters.queue(user, &queue)));
+        }
+        for submission in source.history.waiting().filter(|submission| users.binary_search(&submission.user).is_ok()) {
+            let (page, json) = view::submission(source, submission, None, Beside::default());
+            first.note(bytes("status.json", &json).and_then(|json| {
+                let letter = Letter { id: &submission.id, page: &page, json: &json };
+                self.posted(&submission.user, self.letters.send(source, &letter, &line))
+            }));
+        }
+        if round == Round::Everybody {
+            let new = self.letters.new_users(&users);
+            let mut refused = if new.is_empty() { BTreeMap::new() } else { refused_of(source) };
+            for user in &new {
+                first.note(self.posted(user, self.letters.guide(source, user)));
+                for submission in source.history.of_user(user).into_iter().filter(|submission| !is_waiting(submission))
+                {
+                    first.note(self.submission(source, submission, &line));
+                }
+                for id in refused.remove(user).unwrap_or_default() {
+                    first.note(self.refused(source, id, &line));
+                }
+            }
+        }
+        first.into()
     }
 
-    /// Every page but board and queue; and no file that is none of them.
-    fn everything(&self, source: Source<'_>, first: &mut First) {
-        for (name, bytes) in self.pages.assets() {
-            first.note(self.write(name, bytes));
+    /// A letter that could not be written, by its place.
+    pub(super) fn posted(&self, user: &UserName, outcome: io::Result<()>) -> Result<(), PublishError> {
+        outcome
+            .map_err(|source| PublishError::Write { path: self.home.inbox().join(user.as_str()).join("out"), source })
+    }
+
+    /// The board, and what other programs read of it.
+    fn board(&mut self, source: Source<'_>, life: &Life) -> Result<(), PublishError> {
+        // Out of this publisher, so that its rows can be drawn with its pages.
+        let tables = self.tables.take().unwrap_or_else(|| Tables::new(source));
+        let mut rows = std::mem::take(&mut self.rows);
+        let outcome = self.board_of(source, life, &tables, &mut rows);
+        (self.tables, self.rows) = (Some(tables), rows);
+        outcome
+    }
+
+    fn board_of(&self, source: Source<'_>, life: &Life, tables: &Tables, rows: &mut Rows) -> Result<(), PublishError> {
+        let view = view::board(source, tables);
+        let table = rows.table(&self.pages, source, &view)?;
+        self.json("leaderboard.json", &LeaderboardJson::new(source, table.json, table.reference))?;
+        self.write("leaderboard.csv", table.csv.as_bytes())?;
+        let site = view::live_site(source, life.held.as_deref());
+        // Before the page that shows them.
+        if let Some(chart) = &view.page.chart {
+            self.page("chart.svg", Kind::CHART, &site, &chart.desk)?;
+            self.page("chart-phone.svg", Kind::CHART, &site, &chart.phone)?;
+        } else {
+            self.remove("chart.svg")?;
+            self.remove("chart-phone.svg")?;
         }
-        let public = self.home.public();
-        first.note(
-            files::remove_temporary(&public, DEEPEST).map_err(|source| PublishError::Write { path: public, source }),
-        );
-        first.note(self.close_listing("s"));
-        let mut known: BTreeSet<String> = self.pages.assets().keys().cloned().collect();
-        known.extend(["index.html", "leaderboard.json", "queue.html", "queue.json"].map(str::to_owned));
-        let private = source.history.submissions().iter().map(|submission| &submission.id);
-        for id in private.chain(source.history.refused().keys()) {
-            known.extend(["index.html", "status.json"].map(|name| format!("{}/{name}", view::folder(id))));
-        }
-        for submission in source.history.submissions() {
-            first.note(self.submission(source, submission));
-        }
-        for id in source.history.refused().keys() {
-            first.note(self.refused(source, id));
-        }
-        for (user, _) in source.history.users() {
-            first.note(self.user(source, user));
-            known.insert(format!("u/{user}/index.html"));
-        }
-        first.note(self.sweep(&known));
+        self.write("index.html", self.pages.board(&site, &view.page, table.html)?.as_bytes())?;
+        self.page("feed.xml", Kind::FEED, &view::site(source), &view::feed(source, tables))
+    }
+
+    /// The Contest API, whose files grow with every submission: once nothing more is to come, and not with every result.
+    pub(super) fn contest(&self, source: Source<'_>) -> Result<(), PublishError> {
+        if self.has_contest(source) { contest::write(source, &self.public.join(contest::FOLDER)) } else { Ok(()) }
+    }
+
+    /// Whether the Contest API is there; always where everything is written once.
+    pub(super) fn has_contest(&self, source: Source<'_>) -> bool {
+        !self.private || view::Contest::new(source).is_final()
+    }
+
+    /// Its rules name the evaluator that judged last.
+    fn about(&self, source: Source<'_>) -> Result<(), PublishError> {
+        let page = AboutPage { rules: view::rules_page(source), statement: self.statement.as_ref() };
+        self.page("about.html", Kind::ABOUT, &view::site(source), &page)
     }
 
     /// Makes a folder whose entries can be opened by name and not be listed: their names are the secret. A web server that lists folders, or
     /// another account on the machine, then finds none.
     fn close_listing(&self, folder: &str) -> Result<(), PublishError> {
-        let path = self.home.public().join(folder);
+        let path = self.public.join(folder);
         fs::create_dir_all(&path)
             .and_then(|()| fs::set_permissions(&path, fs::Permissions::from_mode(0o711)))
             .map_err(|source| PublishError::Write { path, source })
     }
 
-    /// Removes every file that is no page: of a log that was replaced, of a template that is gone, put there by hand. Names that begin
-    /// with a dot (`.well-known`) are the web server's business.
-    fn sweep(&self, known: &BTreeSet<String>) -> Result<(), PublishError> {
-        let public = self.home.public();
-        let visible = |entry: &walkdir::DirEntry| {
-            entry.depth() == 0 || !entry.file_name().to_str().is_some_and(|name| name.starts_with('.'))
-        };
-        let walk = walkdir::WalkDir::new(&public).contents_first(true).into_iter();
-        for entry in walk.filter_entry(visible).flatten().filter(|entry| entry.depth() > 0) {
-            let path = entry.path();
-            let name = path.strip_prefix(&public).unwrap_or(path).to_string_lossy();
-            if entry.file_type().is_dir() {
-                // Goes only where it is empty.
-                if name != "s" {
-                    let _ = fs::remove_dir(path);
-                }
-            } else if !known.contains(name.as_ref()) {
-                fs::remove_file(path).map_err(|source| PublishError::Write { path: path.to_owned(), source })?;
-            }
-        }
-        Ok(())
-    }
-
-    fn user(&self, source: Source<'_>, user: &UserName) -> Result<(), PublishError> {
+    pub(super) fn user(&self, source: Source<'_>, user: &UserName) -> Result<(), PublishError> {
         let page = view::user(source, user);
+        let plot = format!("u/{user}/plot.svg");
+        match &page.plot {
+            // Before the page that shows it.
+            Some(drawn) => self.page(&plot, Kind::CHART, &view::site(source), &drawn.chart)?,
+            None => self.remove(&plot)?,
+        }
         self.page(&format!("u/{user}/index.html"), Kind::USER, &view::site(source), &page)
     }
 
-    fn submission(&self, source: Source<'_>, submission: &Submission) -> Result<(), PublishError> {
-        let tails = self.tails(submission, &source.rules.config.cases.public);
-        self.private(source, &submission.id, &view::submission(source, submission, tails))
+    pub(super) fn submission(
+        &self,
+        source: Source<'_>,
+        submission: &Submission,
+        line: &Line,
+    ) -> Result<(), PublishError> {
+        let judged = source.judged(submission)?;
+        let beside = self.beside(submission, judged.as_ref(), &source.rules.config.cases.public)?;
+        // While it is judged the log is written by whoever knows how far that is.
+        let is_told = matches!(submission.state, State::Running { .. });
+        if !is_told || !self.public.join(view::folder(&submission.id)).join(LOG).exists() {
+            self.write_log(source, (submission, judged.as_ref()), &[])?;
+        }
+        let page = view::submission(source, submission, judged.as_ref(), beside);
+        self.private(source, &submission.id, &page, line)
     }
 
-    fn refused(&self, source: Source<'_>, id: &SubmissionId) -> Result<(), PublishError> {
+    pub(super) fn refused(&self, source: Source<'_>, id: &SubmissionId, line: &Line) -> Result<(), PublishError> {
         let Some(refused) = source.history.refused().get(id) else {
             return Ok(());
         };
-        self.private(source, id, &view::refused(refused))
+        let rejected = source.details.rejected(refused.receipt.seq)?;
+        self.write(&format!("{}/{LOG}", view::folder(id)), view::refusal(refused, &rejected).as_bytes())?;
+        self.private(source, id, &view::refused(refused, &rejected), line)
+    }
+
+    /// A submission's log, with what has happened in the judging that runs.
+    pub(super) fn log(&self, source: Source<'_>, submission: &Submission, steps: &[Step]) -> Result<(), PublishError> {
+        self.write_log(source, (submission, None), steps)
+    }
+
+    fn write_log(
+        &self,
+        source: Source<'_>,
+        (submission, judged): (&Submission, Option<&Judged>),
+        steps: &[Step],
+    ) -> Result<(), PublishError> {
+        let check = fs::read_to_string(self.home.check_log(submission.number)).unwrap_or_default();
+        let text = view::progress(source, (submission, judged), &check, steps);
+        self.write(&format!("{}/{LOG}", view::folder(&submission.id)), text.as_bytes())
+    }
+
+    /// The page and the log of a file that is being checked.
+    pub(super) fn checking(
+        &self,
+        source: Source<'_>,
+        name: &FileName,
+        size: u64,
+        steps: &[Step],
+    ) -> Result<(), PublishError> {
+        let folder = view::folder(&name.id);
+        self.write(&format!("{folder}/{LOG}"), view::arriving(name, steps).as_bytes())?;
+        let page = view::checking(name, size);
+        self.page(&format!("{folder}/index.html"), Kind::CHECKING, &view::site(source), &page)
+    }
+
+    /// Removes the page of a file that was checked and went, unless the log tells of its id.
+    ///
+    /// # Errors
+    /// As [`Publisher::publish`].
+    pub fn unchecked(&self, source: Source<'_>, id: &SubmissionId) -> Result<(), PublishError> {
+        if source.history.by_id(id).is_some() {
+            return Ok(());
+        }
+        if source.history.refused().contains_key(id) {
+            return self.refused(source, id, &Line::default());
+        }
+        let folder = view::folder(id);
+        ["index.html", LOG].iter().try_for_each(|name| self.remove(&format!("{folder}/{name}")))?;
+        // It holds nothing else.
+        let _ = fs::remove_dir(self.public.join(folder));
+        Ok(())
     }
 
     fn private(
@@ -201,20 +434,48 @@ impl Publisher {
         source: Source<'_>,
         id: &SubmissionId,
         (page, json): &(SubmissionPage, StatusJson),
+        line: &Line,
     ) -> Result<(), PublishError> {
         let folder = view::folder(id);
-        self.json(&format!("{folder}/status.json"), json)?;
-        self.page(&format!("{folder}/index.html"), Kind::SUBMISSION, &view::site(source), page)
+        let status = format!("{folder}/status.json");
+        let json = bytes(&status, json)?;
+        self.write(&status, &json)?;
+        self.page(&format!("{folder}/index.html"), Kind::SUBMISSION, &view::site(source), page)?;
+        let sent = self.letters.send(source, &Letter { id, page, json: &json }, line);
+        page.user.as_ref().map_or(Ok(()), |user| self.posted(user, sent))
+    }
+
+    /// What a private page has beyond the log. The files beside it are written here, before the page that links to them.
+    fn beside(
+        &self,
+        submission: &Submission,
+        judged: Option<&Judged>,
+        public: &[CaseName],
+    ) -> Result<Beside, PublishError> {
+        let folder = view::folder(&submission.id);
+        let put = |offered: downloads::Offered| {
+            self.write(&format!("{folder}/{}", offered.download.file), &offered.content)?;
+            Ok::<_, PublishError>(offered.download)
+        };
+        let outputs = judged.map(|judged| downloads::outputs(&self.home, judged, public)).into_iter().flatten();
+        let outputs =
+            outputs.map(|(case, offered)| Ok((case, offered.into_iter().map(put).collect::<Result<_, _>>()?)));
+        Ok(Beside {
+            tails: judged.map(|judged| self.tails(judged, public)).unwrap_or_default(),
+            outputs: outputs.collect::<Result<_, PublishError>>()?,
+            source: downloads::source(&self.home, submission),
+            change: self.places.change(submission.number),
+        })
     }
 
     /// The ends of what the public cases printed, out of results/.
-    fn tails(&self, submission: &Submission, public: &[CaseName]) -> Tails {
-        let State::Judged { result, .. } = &submission.state else {
-            return Tails::new();
-        };
+    fn tails(&self, judged: &Judged, public: &[CaseName]) -> Tails {
+        let origin = judged.origin();
         let tail = |case: &CaseName, name: &str| {
-            let path = self.home.kept(submission.number, result.attempt, case, name);
-            let (bytes, length) = files::tail(&path, TAIL).unwrap_or_default();
+            let path = self.home.kept(origin.submission, origin.attempt, case, name);
+            let (bytes, kept) = files::tail(&path, TAIL).unwrap_or_default();
+            let files = judged.case(case).map(|result| result.files.as_slice()).unwrap_or_default();
+            let length = files.iter().find(|file| file.name == name).and_then(|file| file.whole).unwrap_or(kept);
             Tail { text: visible_lines(&String::from_utf8_lossy(&bytes)), bytes: length, cut: length > TAIL }
         };
         public.iter().map(|case| (case.clone(), (tail(case, "stdout"), tail(case, "stderr")))).collect()
@@ -226,14 +487,38 @@ impl Publisher {
     }
 
     fn json(&self, path: &str, value: &impl Serialize) -> Result<(), PublishError> {
-        let mut bytes = serde_json::to_vec(value)
-            .map_err(|error| PublishError::Write { path: path.into(), source: error.into() })?;
-        bytes.push(b'\n');
-        self.write(path, &bytes)
+        self.write(path, &bytes(path, value)?)
     }
 
-    fn write(&self, path: &str, bytes: &[u8]) -> Result<(), PublishError> {
-        let path = self.home.public().join(Path::new(path));
+    fn remove(&self, path: &str) -> Result<(), PublishError> {
+        let path = self.public.join(path);
+        match fs::remove_file(&path) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => Err(PublishError::Write { path, source }),
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
+    pub(super) fn write(&self, path: &str, bytes: &[u8]) -> Result<(), PublishError> {
+        let path = self.public.join(Path::new(path));
         files::replace_if_changed(&path, bytes, MODE).map(|_| ()).map_err(|source| PublishError::Write { path, source })
     }
+}
+
+/// The ids of the refused files of each user.
+pub(super) fn refused_of(source: Source<'_>) -> BTreeMap<&UserName, Vec<&SubmissionId>> {
+    let mut refused: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for (id, file) in source.history.refused() {
+        if let Some(user) = &file.user {
+            refused.entry(user).or_default().push(id);
+        }
+    }
+    refused
+}
+
+/// A JSON document, with a newline at its end.
+pub(super) fn bytes(path: &str, value: &impl Serialize) -> Result<Vec<u8>, PublishError> {
+    let mut bytes =
+        serde_json::to_vec(value).map_err(|error| PublishError::Write { path: path.into(), source: error.into() })?;
+    bytes.push(b'\n');
+    Ok(bytes)
 }

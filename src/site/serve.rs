@@ -5,7 +5,9 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use axum::Router;
+use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderName, HeaderValue};
+use axum::response::Response;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tower_http::services::ServeDir;
@@ -20,13 +22,36 @@ pub async fn serve(
     address: SocketAddr,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<(SocketAddr, JoinHandle<std::io::Result<()>>)> {
+    serve_below("", folder, address, shutdown).await
+}
+
+/// The same, below a path: whoever does not know it finds nothing.
+///
+/// # Errors
+/// When the address cannot be bound.
+pub async fn serve_below(
+    path: &str,
+    folder: &Path,
+    address: SocketAddr,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> std::io::Result<(SocketAddr, JoinHandle<std::io::Result<()>>)> {
     let listener = TcpListener::bind(address).await?;
     let address = listener.local_addr()?;
     let header = |name: &'static str, value: &'static str| {
         SetResponseHeaderLayer::overriding(HeaderName::from_static(name), HeaderValue::from_static(value))
     };
-    let app = Router::new()
-        .fallback_service(ServeDir::new(folder))
+    let files = ServeDir::new(folder);
+    let router = if path.is_empty() {
+        Router::new().fallback_service(files)
+    } else {
+        Router::new().nest_service(&format!("/{path}"), files)
+    };
+    let app = router
+        .layer(SetResponseHeaderLayer::overriding(CONTENT_TYPE, |answer: &Response| {
+            let own = answer.headers().get(CONTENT_TYPE)?;
+            // Text of ours is UTF-8, and a browser that is not told so guesses.
+            Some(if own == "text/plain" { HeaderValue::from_static("text/plain; charset=utf-8") } else { own.clone() })
+        }))
         .layer(header("x-content-type-options", "nosniff"))
         .layer(header("referrer-policy", "no-referrer"))
         // Pages change in place: a browser may keep them, and has to ask before it uses them again.

@@ -84,14 +84,18 @@ free_port() { "$python" -c 'import socket; s = socket.socket(); s.bind(("127.0.0
 remove_image() { ! docker image inspect "$1" >/dev/null 2>&1 || docker image rm "$1" >/dev/null; }
 remove_container() { docker rm --force --volumes "$1" >/dev/null; }
 
-# build_image: Podium's own image, from the test base and without a network; prints its id. The layers of an earlier build are used
-# again, which is what makes the second one quick; the name goes when the test ends.
+# build_image [TARGET]: Podium's own image, or the one of another target, from a test base and without a network; prints its name. The layers of
+# an earlier build are used again, which is what makes the second one quick; the name goes when the test ends.
 build_image() {
-    local context=$work/context tag=podium-deploy-$name-$$
-    mkdir -p "$context/target/release"
+    local target=${1:-daemon} context=$work/context tag=podium-deploy-$name-$$ base=podium-test-base:1
+    [[ $target == daemon ]] || tag+=-$target base=podium-test-$target:1
+    mkdir -p "$context/target/release" "$context/deploy"
     cp "$tree/Dockerfile" "$tree/.dockerignore" "$context/"
+    cp -a "$tree/deploy/sftp" "$context/deploy/"
     cp "$podium" "$context/target/release/podium"
     touch "$context/users.csv"
-    docker build --quiet --network none --build-arg BASE=podium-test-base:1 --tag "$tag" "$context" >"$work/build.log" 2>&1
+    # The engine's old builder makes every target up to the one that is asked for.
+    local build=(docker build --quiet --network none --build-arg "BASE=$base" --target "$target" --tag "$tag")
+    "${build[@]}" "$context" >"$work/build-$target.log" 2>&1
     printf '%s\n' "$tag"
 }

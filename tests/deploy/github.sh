@@ -78,7 +78,7 @@ BATCH=1 judge || die 'the inbox cannot be judged'
 [[ $(git -C "$origin" cat-file blob "results:submissions/000001/source.py" | sha256sum) == "$(sha256sum <"inbox/bob_$(id 1).py")" ]] || die 'a source was changed on its way'
 [[ $(git -C "$origin" rev-list --count results) == 5 ]] || die "there are $(git -C "$origin" rev-list --count results) commits of results"
 [[ $(git -C "$origin" ls-tree --name-only results | tr '\n' ' ') == 'inbox-commit log.jsonl refused submissions ' ]] || die 'the branch holds more than it should'
-[[ -z $(find "$work/public-$run" -name '*.csv' -o -name log.jsonl) && -z $(find "$work/public-$run" -type d -not -perm -o+rx) ]] || die 'the site holds what it should not, or cannot be read'
+[[ -z $(find "$work/public-$run" -name users.csv -o -name log.jsonl) && -z $(find "$work/public-$run" -type d -not -perm -o+rx) ]] || die 'the site holds what it should not, or cannot be read'
 grep -q '"alive_at":null' "$work/public-$run/queue.json" || die 'the site claims a daemon'
 grep -q accepted "$work/public-$run/s/$(id 2)/status.json" || die 'the private page is missing'
 

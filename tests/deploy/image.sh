@@ -5,7 +5,7 @@ source "$(dirname "$0")/common.sh"
 
 image=podium-deploy-$name-$$
 at_end remove_image "$image"
-build_image >/dev/null
+build_image daemon >/dev/null
 
 inspect() { docker image inspect --format "$1" "$image"; }
 [[ $(inspect '{{json .Config.Entrypoint}}') == '["tini","--","/usr/local/bin/podium"]' ]] || die 'the entry point is not Podium alone'

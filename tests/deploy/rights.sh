@@ -26,7 +26,7 @@ arrive() {
     # An inbox that belongs to somebody else and is sticky.
     chown 1600:1600 "$inbox"
     chmod 1777 "$inbox"
-    # A folder of one's own that nobody else can look into.
+    # A folder of one's own that nobody else can look into. It is its user's because it belongs to the inbox's owner: anybody could have made it.
     mkdir -p "$inbox/bob/in"
     cp "$home/samples/greedy.py" "$inbox/bob/in/bob_$(uuid).py"
     cp "$home/samples/greedy.py" "$inbox/eve_$(uuid).py"
@@ -34,6 +34,7 @@ arrive() {
     cp "$work/forks.py" "$inbox/mal_$(uuid).py"
     mkdir "$inbox/not.a.submission"
     chown -R 1500:1500 "$inbox"/*
+    chown 1600:1600 "$inbox/bob"
     chmod 700 "$inbox/bob" "$inbox/bob/in"
     chmod 600 "$inbox/bob/in"/* "$inbox"/*.py
     # Still being written when the settle time is over.

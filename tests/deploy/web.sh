@@ -5,7 +5,12 @@ source "$(dirname "$0")/common.sh"
 
 public=$work/public
 id=0f0e0d0c-1111-4222-8333-444455556666
-mkdir -p "$public/s/$id" "$public/assets"
+mkdir -p "$public/s/$id" "$public/assets" "$public/api/contests/cup"
+echo '{"version":"2026-01"}' >"$public/api/api.json"
+echo '[{"id":"cup"}]' >"$public/api/contests.json"
+echo '{"id":"cup"}' >"$public/api/contests/cup.json"
+echo '[]' >"$public/api/contests/cup/teams.json"
+echo '{"type":"state"}' >"$public/api/contests/cup/event-feed.ndjson"
 echo '<!doctype html><title>board</title>' >"$public/index.html"
 echo '{"v":1}' >"$public/queue.json"
 echo 'body{}' >"$public/assets/podium.css"
@@ -38,6 +43,19 @@ check() {
     same 'a post' 405 "$(status_of -X POST "$url/")"
     [[ $(get "$url/../secret" "$url/%2e%2e/secret" "$url/s/..%2f..%2fsecret") != *'a secret'* ]] || die "$server serves what lies outside of public/"
     [[ $(header content-type "$url/queue.json") == application/json* ]] || die "$server: the type of JSON"
+
+    # The Contest API's endpoints have no ending.
+    same 'the API' '{"version":"2026-01"}' "$(get "$url/api/")"
+    same 'contests' '[{"id":"cup"}]' "$(get "$url/api/contests")"
+    same 'a contest' '{"id":"cup"}' "$(get "$url/api/contests/cup")"
+    same 'teams' '[]' "$(get "$url/api/contests/cup/teams")"
+    same 'the feed' '{"type":"state"}' "$(get "$url/api/contests/cup/event-feed")"
+    same 'an endpoint that is none' 404 "$(status_of "$url/api/contests/cup/nothing")"
+    same 'who may read the API' '*' "$(header access-control-allow-origin "$url/api/contests/cup/teams")"
+    same 'who may read the board' '' "$(header access-control-allow-origin "$url/queue.json")"
+    same 'nosniff of the API' nosniff "$(header x-content-type-options "$url/api/contests/cup/teams")"
+    [[ $(header content-type "$url/api/contests/cup/teams") == application/json* ]] || die "$server: the type of an endpoint"
+    [[ $(header content-type "$url/api/contests/cup/event-feed") == application/x-ndjson* ]] || die "$server: the type of the feed"
 
     # A page that changes within a second, and not in size, is not taken for the old one.
     local tag

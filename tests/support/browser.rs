@@ -1,7 +1,6 @@
 //! A real Chromium, driven by WebDriver.
 
 use std::io::{BufRead, BufReader};
-use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -9,6 +8,7 @@ use fantoccini::{Client, ClientBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Value, json};
 
+use super::port::free_port;
 use super::wait::PATIENCE;
 
 /// How the reader's browser is set.
@@ -36,9 +36,7 @@ pub struct Browser {
 impl Browser {
     /// Starts one.
     pub async fn open(look: Look) -> Self {
-        // Free a moment ago, and free now but for bad luck.
-        let port =
-            TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").port();
+        let port = free_port();
         let mut driver = Command::new("chromedriver")
             .arg(format!("--port={port}"))
             .stdin(Stdio::null())

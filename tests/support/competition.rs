@@ -75,6 +75,10 @@ impl Competition {
         match engine {
             Engine::Bubblewrap => self.set("sandbox.engine", "bubblewrap"),
             Engine::Docker => self.set("sandbox.engine", "docker").set("sandbox.image", IMAGE),
+            Engine::Runsc => {
+                let docker = self.set("sandbox.engine", "docker").set("sandbox.image", IMAGE);
+                docker.set("sandbox.runtime", "runsc")
+            }
         }
     }
 
@@ -107,7 +111,7 @@ impl Competition {
         write_case(root, "two", OPEN_TAGS[1], 10);
         write_case(root, HIDDEN_CASE, HIDDEN_TAG, HIDDEN_WEIGHT);
         if let Some(users) = &self.users {
-            fs::write(root.join("users.csv"), users).expect("users.csv");
+            write_secret(&root.join("users.csv"), users);
         }
         contest.write_config(&self.config.to_string().replace("MARKER", &contest.marker()));
         contest
@@ -125,6 +129,12 @@ fn write_case(root: &Path, name: &str, tag: &str, weight: u64) {
     let folder = root.join("testcases").join(name);
     fs::create_dir_all(&folder).expect("a folder of a case");
     fs::write(folder.join("input.txt"), format!("{tag} {weight}\n")).expect("an input");
+}
+
+/// Writes what only its owner may read.
+pub(super) fn write_secret(path: &Path, text: &str) {
+    fs::write(path, text).expect("written");
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).expect("nobody else reads it");
 }
 
 /// The text of a users.csv.

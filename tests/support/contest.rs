@@ -5,12 +5,12 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::process::ExitStatus;
+use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
 use serde_json::Value;
 
-use super::competition::{set, users_csv};
+use super::competition::{set, users_csv, write_secret};
 use super::daemon::Daemon;
 use super::engine::Engine;
 use super::public::Site;
@@ -58,7 +58,8 @@ impl Contest {
         self.folder.path().join(name)
     }
 
-    fn home_id(&self) -> String {
+    /// What the traces of its runs are known by.
+    pub fn home_id(&self) -> String {
         log::sha256(self.root.as_os_str().as_encoded_bytes())[..8].to_owned()
     }
 
@@ -78,6 +79,26 @@ impl Contest {
     pub fn start_with(&mut self, arguments: &[&str]) {
         assert!(self.daemon.is_none(), "there is a daemon already");
         self.daemon = Some(Daemon::start(&self.root, arguments, &self.outside("daemon.stderr")));
+    }
+
+    /// Starts a daemon that also serves the site, and returns the site's address once there is a board.
+    #[track_caller]
+    pub fn start_serving(&mut self) -> String {
+        self.start_with(&["--serve", "127.0.0.1:0"]);
+        let mut address = None;
+        self.wait_for("the address of the site", || {
+            let said = self.daemon().said();
+            let behind = said.split("the site is at ").nth(1);
+            address = behind.and_then(|rest| rest.split_whitespace().next()).map(str::to_owned);
+            address.is_some() && self.daemon().watches() && self.path("public/index.html").exists()
+        });
+        address.expect("waited for")
+    }
+
+    /// Starts a daemon by way of a command that becomes the program, or that has another environment.
+    pub fn start_by(&mut self, command: Command) {
+        assert!(self.daemon.is_none(), "there is a daemon already");
+        self.daemon = Some(Daemon::start_by(command, &self.root, &[], &self.outside("daemon.stderr")));
     }
 
     /// The daemon.
@@ -273,7 +294,12 @@ impl Contest {
 
     fn replace(&self, name: &str, text: &str) {
         let new = self.path(&format!("{name}.new"));
-        fs::write(&new, text).expect("written");
+        // config.toml is no secret, and who takes pushes in reads it.
+        if name == "config.toml" {
+            fs::write(&new, text).expect("written")
+        } else {
+            write_secret(&new, text)
+        }
         fs::rename(new, self.path(name)).expect("renamed");
     }
 }

@@ -21,8 +21,13 @@ pub struct Daemon {
 impl Daemon {
     /// Starts it. What it says goes to the file `stderr`, which may be behind an earlier daemon's.
     pub fn start(home: &Path, arguments: &[&str], stderr: &Path) -> Self {
+        Self::start_by(Command::new(env!("CARGO_BIN_EXE_podium")), home, arguments, stderr)
+    }
+
+    /// The same by way of a command that becomes the program, or that has another environment.
+    pub fn start_by(mut command: Command, home: &Path, arguments: &[&str], stderr: &Path) -> Self {
         let file = File::options().append(true).create(true).open(stderr).expect("a file for what the daemon says");
-        let child = Command::new(env!("CARGO_BIN_EXE_podium"))
+        let child = command
             .arg("--home")
             .arg(home)
             .arg("run")
@@ -66,6 +71,16 @@ impl Daemon {
         self.signal(Signal::KILL);
         wait_until(Duration::from_secs(30), || self.ended().is_some(), || ());
         assert!(self.ended().is_some(), "process {} survived SIGKILL", self.pid);
+    }
+
+    /// SIGSTOP: it does nothing until it may go on.
+    pub fn pause(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// SIGCONT.
+    pub fn go_on(&self) {
+        self.signal(Signal::CONT);
     }
 
     fn signal(&self, signal: Signal) {

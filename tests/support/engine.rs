@@ -7,17 +7,44 @@ use std::sync::OnceLock;
 pub const IMAGE: &str = "podium-test-python:1";
 
 /// A sandbox engine.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Engine {
     Bubblewrap,
     Docker,
+    /// Docker with gVisor in the place of its own runtime.
+    Runsc,
 }
 
 impl Engine {
+    /// All of them.
+    pub const ALL: [Engine; 3] = [Engine::Bubblewrap, Engine::Docker, Engine::Runsc];
+
+    /// As people call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Engine::Bubblewrap => "bubblewrap",
+            Engine::Docker => "docker",
+            Engine::Runsc => "runsc",
+        }
+    }
+
+    /// Whether its runs are containers.
+    pub fn has_containers(self) -> bool {
+        self != Engine::Bubblewrap
+    }
+
     /// Panics, and says what to do, where the engine cannot be had.
     pub fn require(self) {
+        if let Err(why) = self.found() {
+            panic!("{why}\n`scripts/setup test` installs and makes what the tests need");
+        }
+    }
+
+    /// Whether it can be had, or why not.
+    pub fn found(self) -> Result<(), String> {
         static BUBBLEWRAP: OnceLock<Result<(), String>> = OnceLock::new();
         static DOCKER: OnceLock<Result<(), String>> = OnceLock::new();
+        static RUNSC: OnceLock<Result<(), String>> = OnceLock::new();
         let found = match self {
             Engine::Bubblewrap => BUBBLEWRAP.get_or_init(|| {
                 if !rustix::process::geteuid().is_root() {
@@ -30,10 +57,15 @@ impl Engine {
                 answers("docker", &["image", "inspect", IMAGE])
                     .map_err(|why| format!("there is no image {IMAGE}: {why}"))
             }),
+            Engine::Runsc => RUNSC.get_or_init(|| {
+                Engine::Docker.found()?;
+                answers("docker", &["info", "--format", "{{index .Runtimes \"runsc\"}}"])
+                    .map_err(|why| format!("the Docker engine does not know the runtime runsc: {why}"))?;
+                let run = ["run", "--rm", "--runtime=runsc", "--network=none", IMAGE, "true"];
+                answers("docker", &run).map_err(|why| format!("the runtime runsc does not run a container: {why}"))
+            }),
         };
-        if let Err(why) = found {
-            panic!("{why}\n`scripts/setup test` installs and makes what the tests need");
-        }
+        found.clone()
     }
 }
 

@@ -12,6 +12,11 @@ pub struct Site(pub BTreeMap<String, Vec<u8>>);
 
 impl Site {
     pub(super) fn read(public: &Path) -> Self {
+        Self::of(public)
+    }
+
+    /// Every file under another folder.
+    pub fn of(public: &Path) -> Self {
         let mut files = BTreeMap::new();
         for entry in walkdir::WalkDir::new(public) {
             // What vanishes between two looks is a page on its way to be renamed.

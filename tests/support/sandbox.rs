@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use podium::core::config::{Engine, Limits, SandboxSettings};
+use podium::images::{Names, Store};
 use podium::sandbox::{self, AnswerFile, Ended, Fault, Mount, Place, RunReport, RunSpec, Sandbox};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -16,6 +17,7 @@ pub(crate) const IMAGE: &str = "podium-test-python:1";
 
 /// An engine at work for a home of its own, so that tests that run at the same time find only their own traces.
 pub(crate) struct Rig {
+    pub(crate) under: Under,
     pub(crate) settings: SandboxSettings,
     pub(crate) place: Place,
     pub(crate) sandbox: Arc<dyn Sandbox>,
@@ -23,31 +25,66 @@ pub(crate) struct Rig {
     labels: AtomicU64,
 }
 
-pub(crate) fn settings(engine: Engine) -> SandboxSettings {
-    let image = match engine {
-        Engine::Bubblewrap => "host",
-        Engine::Docker => IMAGE,
+/// A store for engines that unpack nothing.
+pub(crate) fn images() -> Store {
+    Store::new("/no/such/store".into(), "/no/such/home".into(), Names::Anew)
+}
+
+/// What a run is shut in by: an engine, and where it has several, which of its runtimes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Under {
+    Bubblewrap,
+    Docker,
+    /// Docker with runsc.
+    Gvisor,
+}
+
+impl Under {
+    pub(crate) fn named(name: &str) -> Self {
+        let all = [Self::Bubblewrap, Self::Docker, Self::Gvisor];
+        all.into_iter().find(|under| format!("{under:?}") == name).expect("a known name")
+    }
+}
+
+pub(crate) fn settings(under: Under) -> SandboxSettings {
+    let (engine, image, runtime) = match under {
+        Under::Bubblewrap => (Engine::Bubblewrap, "host", None),
+        Under::Docker => (Engine::Docker, IMAGE, None),
+        Under::Gvisor => (Engine::Docker, IMAGE, Some("runsc".into())),
     };
-    SandboxSettings { engine, image: image.into(), runtime: None }
+    SandboxSettings { engine, image: image.into(), runtime, gpus: None, endpoint: None, unix_sockets: false }
 }
 
 impl Rig {
     /// Fails where the engine does not work: a contract that was not tried is not kept.
-    pub(crate) async fn new(engine: Engine) -> Self {
+    pub(crate) async fn new(under: Under) -> Self {
+        Self::with(under, |_| ()).await
+    }
+
+    /// The same, with settings that differ.
+    pub(crate) async fn with(under: Under, change: impl FnOnce(&mut SandboxSettings)) -> Self {
         let home = tempfile::Builder::new().prefix("contract-").tempdir().expect("a temporary folder");
         let work = home.path().join("results/work");
         fs::create_dir_all(&work).expect("a work folder");
         // As in a real home: what is in results/ is nobody else's business.
         fs::set_permissions(home.path().join("results"), std::os::unix::fs::PermissionsExt::from_mode(0o700))
             .expect("chmod");
-        let settings = settings(engine);
-        let place = Place { home_id: unique(), owner: Place::DAEMON.into(), work, host_home: None };
+        let mut settings = settings(under);
+        change(&mut settings);
+        let place = Place { home_id: unique(), owner: Place::DAEMON.into(), work, host_home: None, images: images() };
         let sandbox = sandbox::open(&settings, &place);
-        let rig = Self { settings, place, sandbox, home, labels: AtomicU64::new(0) };
+        let rig = Self { under, settings, place, sandbox, home, labels: AtomicU64::new(0) };
         if let Err(fault) = rig.sandbox.probe().await {
-            panic!("the {:?} engine does not work here, so its contract cannot be tried: {fault}", rig.settings.engine);
+            panic!("{under:?} does not work here, so its contract cannot be tried: {fault}");
         }
         rig
+    }
+
+    /// Around an engine that is open already.
+    #[allow(dead_code, reason = "only one of the tests that share this opens engines in its own way")]
+    pub(crate) fn around(sandbox: Arc<dyn Sandbox>, settings: SandboxSettings, place: Place) -> Self {
+        let home = tempfile::tempdir().expect("a temporary folder");
+        Self { under: Under::Docker, settings, place, sandbox, home, labels: AtomicU64::new(0) }
     }
 
     /// A Python program, which lies at `/source/main.py`.
@@ -61,8 +98,8 @@ impl Rig {
 
     pub(crate) fn command(&self, command: &[&str]) -> Job<'_> {
         let label = format!("t-{}", self.labels.fetch_add(1, Ordering::Relaxed));
-        let folder = self.place.work.join(&label);
-        fs::create_dir(&folder).expect("a run's folder");
+        let folder = self.place.work.join("runs").join(&label);
+        fs::create_dir_all(&folder).expect("a run's folder");
         Job { rig: self, spec: spec(&label, command, &folder, &[]) }
     }
 
@@ -134,6 +171,7 @@ pub(crate) fn spec(label: &str, command: &[&str], folder: &Path, mounts: &[(&Pat
         stdin: None,
         answer_file: false,
         limits,
+        cores: None,
         folder: folder.to_owned(),
     }
 }

@@ -14,7 +14,7 @@ pub(super) fn traces(engine: Engine, root: &Path, home_id: &str, marker: &str) -
     found.extend(
         mounts.lines().filter(|line| line.contains(&root.display().to_string())).map(|line| format!("mount {line}")),
     );
-    if engine == Engine::Docker {
+    if engine.has_containers() {
         found.extend(
             containers(home_id, "{{.ID}} {{.Status}} {{.Labels}}").into_iter().map(|line| format!("container {line}")),
         );
@@ -66,7 +66,7 @@ pub(super) fn remove(engine: Engine, home_id: &str) {
     for group in control_groups(home_id) {
         let _ = fs::remove_dir(group);
     }
-    if engine == Engine::Docker {
+    if engine.has_containers() {
         for id in containers(home_id, "{{.ID}}") {
             let _ = Command::new("docker").args(["rm", "--force", &id]).output();
         }

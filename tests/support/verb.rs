@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::path::Path;
+use std::process::Output;
 use std::time::Duration;
 
 /// A command that ended.
@@ -28,16 +29,27 @@ pub fn podium_in(folder: &Path, arguments: impl IntoIterator<Item = impl AsRef<O
         .env_remove("PODIUM_HOST_HOME")
         .timeout(Duration::from_secs(180));
     let what = format!("{command:?}");
-    let output = command.output().expect("podium can be run");
-    Ran {
-        what,
-        code: output.status.code(),
-        stdout: String::from_utf8(output.stdout).expect("it prints UTF-8"),
-        stderr: String::from_utf8(output.stderr).expect("it complains in UTF-8"),
-    }
+    Ran::ended(what, command.output().expect("podium can be run"))
 }
 
 impl Ran {
+    /// Runs a command to its end.
+    #[track_caller]
+    pub fn of(command: &mut std::process::Command) -> Self {
+        let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        Self::ended(format!("{command:?}"), output)
+    }
+
+    /// What a command that has ended said.
+    pub fn ended(what: String, output: Output) -> Self {
+        Self {
+            what,
+            code: output.status.code(),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
     /// Panics unless it ended so.
     #[track_caller]
     pub fn exits(self, code: i32) -> Self {

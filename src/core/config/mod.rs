@@ -2,21 +2,28 @@
 //!
 //! [`read::config`] makes one out of the text of config.toml. Units: durations are [`Duration`], sizes are bytes.
 
+pub mod endpoint;
+mod git;
 pub mod problem;
 mod read;
 mod table;
 
 use std::collections::BTreeMap;
+use std::str::FromStr;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::digest::Digest;
 use super::ids::{CaseName, Extension};
 use super::score::Score;
 
+pub use endpoint::Endpoint;
+pub use git::{Git, SourcePath};
 pub use problem::Problem;
 pub use read::config as parse;
+pub use read::line_of;
 
 /// The file that all this is read from.
 pub const FILE: &str = "config.toml";
@@ -42,6 +49,10 @@ pub struct Config {
     pub submissions: Submissions,
     /// `[queue]`
     pub queue: Queue,
+    /// `[git]`; `None`: no pushes are taken.
+    pub git: Option<Git>,
+    /// `[site]`
+    pub site: SiteSettings,
 }
 
 /// `[competition]`
@@ -55,6 +66,16 @@ pub struct Competition {
     pub opens_at: Option<DateTime<Utc>>,
     /// From this moment on the board is closed.
     pub closes_at: Option<DateTime<Utc>>,
+    /// Where the site is, with a slash at its end; `None`: nobody said.
+    pub url: Option<String>,
+}
+
+impl Competition {
+    /// The whole address of something on the site; only its path from the site's root where nobody said where that is.
+    #[must_use]
+    pub fn address(&self, path: &str) -> String {
+        format!("{}{path}", self.url.as_deref().unwrap_or_default())
+    }
 }
 
 /// Whether the board takes submissions and shows public scores, or takes none and shows totals.
@@ -180,6 +201,21 @@ pub struct SandboxSettings {
     pub image: String,
     /// docker: the runtime, such as `runsc`; `None` for the engine's default.
     pub runtime: Option<String>,
+    /// docker: the graphics processors that a run may use; `None`: none.
+    pub gpus: Option<Gpus>,
+    /// docker: where the engine listens; `None`: where `DOCKER_HOST` says, or else on this machine.
+    pub endpoint: Option<Endpoint>,
+    /// Whether programs may make local sockets with a name (`AF_UNIX`); pairs of them they always may.
+    pub unix_sockets: bool,
+}
+
+/// How many graphics processors a run sees. They are not divided: runs at the same time see the same ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gpus {
+    /// Every one that the engine's machine has.
+    All,
+    /// This many of them, at least 1.
+    Count(u16),
 }
 
 /// Which engine runs programs.
@@ -200,6 +236,21 @@ pub struct Submissions {
     pub settle: Duration,
     /// Whose submission a file is.
     pub identity: Identity,
+    /// How many submissions of one user are taken within some time; `None`: any number.
+    pub rate: Option<Rate>,
+    /// How many submissions of one user may wait or run at one time; `None`: any number.
+    pub pending_per_user: Option<usize>,
+    /// How many bytes results/ may keep for one user before no more is taken; `None`: any number.
+    pub disk_per_user: Option<u64>,
+}
+
+/// So many within so much time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rate {
+    /// How many, at least 1.
+    pub count: usize,
+    /// The length of the window that rolls along with the clock, at least a second.
+    pub window: Duration,
 }
 
 /// Whose submission a file is.
@@ -216,6 +267,45 @@ pub enum Identity {
 pub struct Queue {
     /// Submissions that are judged at the same time.
     pub workers: usize,
+    /// Whether each of them has cores of its own.
+    pub pin: bool,
+    /// A result shows when this much time has passed since its judging began, or twice, four times, … as much: how long the private
+    /// cases took is then seen in steps only. Zero: at once.
+    pub result_steps: Duration,
+}
+
+impl FromStr for Rate {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wanted = |why: &str| format!("{text:?} {why}; write a count and a time, such as \"10/1h\" or \"3/30m\"");
+        let (count, window) = text.split_once('/').ok_or_else(|| wanted("is no rate"))?;
+        if count.is_empty() || !count.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(wanted("has no whole number before the slash"));
+        }
+        let count = count.parse().ok().filter(|count| (1..=1_000_000).contains(count));
+        let count = count.ok_or_else(|| wanted("has a count that is not from 1 to 1000000"))?;
+        let window = humantime::parse_duration(window).map_err(|_| wanted("has no time behind the slash"))?;
+        if window < Duration::from_secs(1) || window > Duration::from_secs(366 * 86_400) {
+            return Err(wanted("has a time that is not between 1s and 366days"));
+        }
+        Ok(Self { count, window })
+    }
+}
+
+impl std::fmt::Display for Rate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} in {}", self.count, humantime::format_duration(self.window))
+    }
+}
+
+/// `[site]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SiteSettings {
+    /// The board shows how far each rank has moved in this time, by the log's clock.
+    pub movement: Duration,
+    /// Whose words the pages use: `en`, `de`, or another that has a file in site-templates/strings/.
+    pub language: String,
 }
 
 impl Config {
@@ -228,6 +318,27 @@ impl Config {
             Board::Open if competition.closes_at.is_none_or(|closes| now < closes) => Board::Open,
             Board::Open | Board::Closed => Board::Closed,
         }
+    }
+
+    /// Whether the submissions of one user run one after the other: where there are private cases. Two programs that run at the same time
+    /// may find a way to talk, and one over a private case could tell one over a public case, whose output its user may read, what it is
+    /// given.
+    #[must_use]
+    pub fn runs_one_at_a_time(&self) -> bool {
+        !self.cases.private.is_empty()
+    }
+
+    /// What of the settings makes a judging of one language: with the same digest, source, evaluator, cases and image a judging would come
+    /// out the same, up to noise of the clocks. The title of the competition, say, is no part of it, nor is which cases are public.
+    ///
+    /// It is taken over the values as this version of Podium writes them. Another version may write them otherwise: then nothing is the
+    /// same as before, and judged anew.
+    #[must_use]
+    pub fn judging_sha256(&self, language: &Language) -> Digest {
+        let Self { limits, evaluator, sandbox, .. } = self;
+        Digest::of(
+            format!("{:?} {:?} {limits:?} {evaluator:?} {sandbox:?}", language.command, language.output).as_bytes(),
+        )
     }
 
     /// Whether submissions are taken at a moment.

@@ -5,14 +5,16 @@ use std::time::Duration;
 
 use toml::de::DeTable;
 
+use super::git;
 use super::problem::Problem;
 use super::table::{Reader, Table};
 use super::{
-    Better, Board, Cases, Competition, Config, Engine, Evaluator, Identity, Language, Limits, Output, Queue,
-    SandboxSettings, Scoring, Submissions, Total,
+    Better, Board, Cases, Competition, Config, Engine, Evaluator, Gpus, Identity, Language, Limits, Output, Queue,
+    SandboxSettings, Scoring, SiteSettings, Submissions, Total,
 };
 use crate::core::ids::{CaseName, Extension};
 use crate::core::score::Score;
+use crate::core::strings;
 
 const MILLISECOND: Duration = Duration::from_millis(1);
 /// Nothing starts in less; a memory limit below is a slip of the unit.
@@ -44,11 +46,40 @@ pub fn config(text: &str) -> Result<Config, Vec<Problem>> {
         sandbox: sandbox(&mut reader, &mut root),
         submissions: submissions(&mut reader, &mut root),
         queue: queue(&mut reader, &mut root),
+        git: git::read(&mut reader, &mut root),
+        site: site(&mut reader, &mut root),
     };
+    known_languages(&mut reader, &config, text);
     root.done(&mut reader);
 
     let problems = reader.problems();
     if problems.is_empty() { Ok(config) } else { Err(problems) }
+}
+
+/// The line, counted from 1, of a key's value in the text of config.toml; `None`: it is not there.
+#[must_use]
+pub fn line_of(text: &str, path: &[&str]) -> Option<usize> {
+    let (document, _) = DeTable::parse_recoverable(text);
+    let (last, above) = path.split_last()?;
+    let mut table = document.get_ref();
+    for name in above {
+        table = table.get(*name)?.get_ref().as_table()?;
+    }
+    Some(Reader::new(text).line_at(table.get(*last)?.span().start))
+}
+
+/// A file that is pushed and has no language could never be taken.
+fn known_languages(reader: &mut Reader<'_>, config: &Config, text: &str) {
+    for file in config.git.iter().flat_map(|git| &git.files) {
+        if !config.languages.contains_key(&file.extension) {
+            let line = line_of(text, &["git", "files"]).or_else(|| line_of(text, &["git"]));
+            let why = format!(
+                "{:?} is in no language that is accepted: there is no table [languages.{}]",
+                file.path, file.extension
+            );
+            reader.complain(line, "git.files", why);
+        }
+    }
 }
 
 fn competition<'t>(reader: &mut Reader<'t>, root: &mut Table<'t, '_>) -> Competition {
@@ -62,6 +93,7 @@ fn competition<'t>(reader: &mut Reader<'t>, root: &mut Table<'t, '_>) -> Competi
         state: table.word(reader, "state", &[("open", Board::Open), ("closed", Board::Closed)]).unwrap_or(Board::Open),
         opens_at: table.moment(reader, "opens_at"),
         closes_at: table.moment(reader, "closes_at"),
+        url: table.parsed(reader, "url", git::site),
     };
     if let (Some(opens), Some(closes)) = (competition.opens_at, competition.closes_at)
         && closes <= opens
@@ -288,13 +320,23 @@ fn sandbox<'t>(reader: &mut Reader<'t>, root: &mut Table<'t, '_>) -> SandboxSett
             .unwrap_or(Engine::Bubblewrap),
         image: table.text(reader, "image").unwrap_or_else(|| "host".into()),
         runtime: table.text(reader, "runtime"),
+        gpus: table.all_or_count(reader, "gpus", 64).map(|count| count.map_or(Gpus::All, Gpus::Count)),
+        endpoint: table.parsed(reader, "endpoint", str::parse),
+        unix_sockets: table.flag(reader, "unix_sockets").unwrap_or(false),
     };
     if settings.engine == Engine::Docker && settings.image == "host" {
         let why = "\"host\" is for bubblewrap; name an image that the Docker engine holds (scripts/make-image makes one without a registry)";
         reader.complain(table.line_of(reader, "image"), "sandbox.image", why);
     }
-    if settings.engine == Engine::Bubblewrap && settings.runtime.is_some() {
-        reader.complain(table.line_of(reader, "runtime"), "sandbox.runtime", "is for engine = \"docker\"");
+    if settings.engine == Engine::Bubblewrap {
+        let given = [
+            ("runtime", settings.runtime.is_some()),
+            ("gpus", settings.gpus.is_some()),
+            ("endpoint", settings.endpoint.is_some()),
+        ];
+        for (key, _) in given.iter().filter(|(_, given)| *given) {
+            reader.complain(table.line_of(reader, key), table.full(key), "is for engine = \"docker\"");
+        }
     }
     table.done(reader);
     settings
@@ -308,6 +350,10 @@ fn submissions<'t>(reader: &mut Reader<'t>, root: &mut Table<'t, '_>) -> Submiss
         identity: table
             .word(reader, "identity", &[("name", Identity::Name), ("owner", Identity::Owner)])
             .unwrap_or(Identity::Name),
+        rate: table.parsed(reader, "rate", str::parse),
+        pending_per_user: (table.whole(reader, "pending_per_user", 1, 1_000_000))
+            .and_then(|most| usize::try_from(most).ok()),
+        disk_per_user: table.size(reader, "disk_per_user", 1),
     };
     table.done(reader);
     submissions
@@ -316,8 +362,28 @@ fn submissions<'t>(reader: &mut Reader<'t>, root: &mut Table<'t, '_>) -> Submiss
 fn queue<'t>(reader: &mut Reader<'t>, root: &mut Table<'t, '_>) -> Queue {
     let mut table = root.table(reader, "queue");
     let workers = table.whole(reader, "workers", 1, 256).and_then(|workers| usize::try_from(workers).ok()).unwrap_or(2);
+    let pin = table.flag(reader, "pin").unwrap_or(false);
+    let result_steps = table.duration(reader, "result_steps", Duration::ZERO).unwrap_or_default();
     table.done(reader);
-    Queue { workers }
+    Queue { workers, pin, result_steps }
+}
+
+/// `[site]`
+fn site<'t>(reader: &mut Reader<'t>, root: &mut Table<'t, '_>) -> SiteSettings {
+    const DAY: Duration = Duration::from_secs(86_400);
+    let mut table = root.table(reader, "site");
+    let movement = table.parsed(reader, "movement", |text| {
+        let wanted = || format!("{text:?} is no duration from 1s to 365d; write one such as \"24h\" or \"7d\"");
+        let movement = humantime::parse_duration(text).map_err(|_| wanted())?;
+        if (Duration::from_secs(1)..=365 * DAY).contains(&movement) { Ok(movement) } else { Err(wanted()) }
+    });
+    let movement = movement.unwrap_or(DAY);
+    let language = table.parsed(reader, "language", |text| {
+        let wanted = || format!("{text:?} names no language; write a code such as \"en\", \"de\" or \"pt-BR\"");
+        if strings::is_tag(text) { Ok(text.to_owned()) } else { Err(wanted()) }
+    });
+    table.done(reader);
+    SiteSettings { movement, language: language.unwrap_or_else(|| strings::MEASURE.to_owned()) }
 }
 
 #[cfg(test)]
@@ -377,8 +443,26 @@ mod tests {
             ("[score]\nfailed = \"-inf\"", "score.failed"),
             ("[score]\ndecimals = 99", "score.decimals"),
             ("[queue]\nworkers = 0", "queue.workers"),
+            ("[site]\nmovement = \"0s\"", "site.movement"),
             ("[sandbox]\nengine = \"docker\"", "sandbox.image"),
+            ("[sandbox]\nruntime = \"runsc\"", "sandbox.runtime"),
+            ("[sandbox]\ngpus = \"all\"", "sandbox.gpus"),
+            ("[sandbox]\nendpoint = \"unix:///run/docker.sock\"", "sandbox.endpoint"),
+            ("[sandbox]\nengine = \"docker\"\nimage = \"a\"\ngpus = 0", "sandbox.gpus"),
+            ("[sandbox]\nengine = \"docker\"\nimage = \"a\"\ngpus = \"some\"", "sandbox.gpus"),
+            ("[sandbox]\nengine = \"docker\"\nimage = \"a\"\nendpoint = \"docker.sock\"", "sandbox.endpoint"),
             ("[submissions]\nidentity = \"nobody\"", "submissions.identity"),
+            ("[submissions]\nrate = \"10\"", "submissions.rate"),
+            ("[submissions]\nrate = \"0/1h\"", "submissions.rate"),
+            ("[submissions]\nrate = \"+1/1h\"", "submissions.rate"),
+            ("[submissions]\nrate = \" 1/1h\"", "submissions.rate"),
+            ("[submissions]\nrate = \"10/0s\"", "submissions.rate"),
+            ("[submissions]\nrate = \"10/1h/2\"", "submissions.rate"),
+            ("[submissions]\nrate = \"99999999999999999999/1h\"", "submissions.rate"),
+            ("[submissions]\nrate = \"10/9999years\"", "submissions.rate"),
+            ("[submissions]\nrate = 10", "submissions.rate"),
+            ("[submissions]\npending_per_user = 0", "submissions.pending_per_user"),
+            ("[submissions]\ndisk_per_user = \"1\"", "submissions.disk_per_user"),
             ("[competition]\ncloses_at = \"tomorrow\"", "competition.closes_at"),
             ("[languages.sh]\ncommand = [\"sh\"]\nallow_imports = []", "languages.sh.allow_imports"),
             ("limits = 3", "limits"),
@@ -388,6 +472,62 @@ mod tests {
             assert!(found.contains(&format!(": {key}: ")), "{line:?} gave {found}");
             assert!(found.starts_with("config.toml:"), "no line in {found}");
         }
+    }
+
+    #[test]
+    fn quotas_are_none_unless_they_are_written() {
+        let written = |lines: &str| config(&format!("{LEAST}[submissions]\n{lines}")).expect("good").submissions;
+        let none = written("");
+        assert_eq!((none.rate, none.pending_per_user, none.disk_per_user), (None, None, None));
+        let some = written("rate = \"10/1h 30m\"\npending_per_user = 3\ndisk_per_user = \"1 GiB\"\n");
+        let rate = some.rate.expect("a rate");
+        assert_eq!((rate.count, rate.window), (10, Duration::from_secs(5400)));
+        assert_eq!(rate.to_string(), "10 in 1h 30m");
+        assert_eq!((some.pending_per_user, some.disk_per_user), (Some(3), Some(1 << 30)));
+        assert!(problems(&format!("{LEAST}[submissions]\nrate = \"often\"")).contains("such as \"10/1h\""));
+    }
+
+    #[test]
+    fn only_what_makes_a_judging_is_in_its_digest() {
+        let digest = |lines: &str| {
+            let config = config(&format!("{LEAST}{lines}")).expect("good");
+            config.judging_sha256(&config.languages[&"py".parse().expect("py")])
+        };
+        let plain = digest("");
+        for same in ["[competition]\ntitle = \"T\"", "[queue]\nworkers = 9", "[score]\ndecimals = 3"] {
+            assert_eq!(digest(same), plain, "{same}");
+        }
+        let others = [
+            "[limits]\ncpu = \"3s\"",
+            "[evaluator.limits]\ncpu = \"3s\"",
+            "[sandbox]\nunix_sockets = true",
+            "[languages.py]\ncommand = [\"python3\", \"-O\", \"{source}\"]",
+            "[languages.py]\ncommand = [\"python3\", \"{source}\"]\noutput = \"file\"",
+        ];
+        for other in others {
+            assert_ne!(digest(other), plain, "{other}");
+        }
+    }
+
+    #[test]
+    fn the_line_of_a_key_is_found() {
+        let text = "[sandbox]\n# image = 1\nimage = \"x\"\n";
+        assert_eq!(line_of(text, &["sandbox", "image"]), Some(3));
+        assert_eq!(line_of(text, &["sandbox", "engine"]), None);
+        assert_eq!(line_of(text, &["image"]), None);
+    }
+
+    #[test]
+    fn a_container_engine_is_told_where_it_is_and_what_a_run_may_use() {
+        let sandbox = |lines: &str| {
+            config(&format!("{LEAST}[sandbox]\nengine = \"docker\"\nimage = \"a\"\n{lines}\n")).expect("good").sandbox
+        };
+        let plain = sandbox("");
+        assert_eq!((plain.gpus, plain.endpoint, plain.runtime), (None, None, None));
+        assert_eq!(sandbox("gpus = \"all\"").gpus, Some(Gpus::All));
+        assert_eq!(sandbox("gpus = 2").gpus, Some(Gpus::Count(2)));
+        let named = sandbox("endpoint = \"ssh://judge@engine\"").endpoint.expect("an endpoint");
+        assert_eq!(named.to_string(), "ssh://judge@engine/var/run/docker.sock");
     }
 
     #[test]

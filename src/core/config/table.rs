@@ -196,6 +196,24 @@ impl<'t, 'v> Table<'t, 'v> {
         })
     }
 
+    /// The text `all`, which is `Some(None)`, or a count from 1 on.
+    pub(super) fn all_or_count(
+        &mut self,
+        reader: &mut Reader<'t>,
+        key: &'static str,
+        most: u16,
+    ) -> Option<Option<u16>> {
+        self.value(reader, key, |value| {
+            let count = match value {
+                DeValue::String(text) if text == "all" => return Ok(None),
+                DeValue::Integer(number) => u16::from_str_radix(number.as_str(), number.radix()).ok(),
+                _ => None,
+            };
+            let wanted = || format!("has to be \"all\" or a whole number from 1 to {most}");
+            count.filter(|count| (1..=most).contains(count)).map(Some).ok_or_else(wanted)
+        })
+    }
+
     /// A number, or the text `inf`.
     pub(super) fn number_or_inf(&mut self, reader: &mut Reader<'t>, key: &'static str) -> Option<f64> {
         self.value(reader, key, |value| {

@@ -5,33 +5,51 @@ use std::ffi::OsString;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
+use super::arrivals::{Arrivals, Turn, in_turn, turn};
+use super::objection::{Unfinished, duplicate, sender};
 use super::{Disposal, Effect, Machine};
-use crate::core::config::{Board, Identity};
+use crate::core::config::Board;
 use crate::core::digest::Digest;
-use crate::core::ids::{SubmissionId, UserName};
-use crate::core::record::{Accepted, Event, FileKey, Refusal, Rejected, moment};
-use crate::core::submission::{FileName, Named, read_name};
+use crate::core::ids::UserName;
+use crate::core::quota;
+use crate::core::record::{Accepted, Discarded, Event, FileKey, Refusal, Rejected};
+use crate::core::submission::{FileName, Folder, Named, read_name};
 use crate::core::text::visible;
 
-/// A file whose check takes longer than this loses its place to those behind it, so that a program made to keep the compiler busy
-/// keeps nobody else waiting.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// How long a file lies on which the platform failed, before it is tried again.
+const PAUSE: TimeDelta = TimeDelta::seconds(2);
 /// Receptions under way at one time: each may run a compiler.
 const MOST_RECEPTIONS: usize = 2;
 
-/// Files refused out of one listing: each is a line of the log, synced. The next listing has the others, and whoever fills the inbox with
-/// junk keeps nobody else waiting.
-const MOST_REFUSALS: usize = 100;
+/// Files of one sender that are refused one by one out of one listing: each is a line of the log, synced. The next listing has the others,
+/// and whoever fills the inbox with junk keeps nobody else waiting.
+const MOST_REFUSALS_OF_ONE: usize = 100;
+/// The same, of all senders.
+const MOST_REFUSALS: usize = 400;
+/// Who has more files than these to be refused in one listing sends junk: one line for all of them has to do.
+const MOST_BAD_FILES: usize = 1_000;
+/// So does one line for many, when as many of a sender's were refused within this time as the history remembers.
+const FLOOD: TimeDelta = TimeDelta::hours(1);
+/// Such a line is written when it is about so many files, or when the first of them has waited for so long.
+const FULL_BATCH: usize = 1_000;
+const BATCH_PATIENCE: TimeDelta = TimeDelta::seconds(60);
+
+/// As many files in one folder as one look takes in at the least, of any sort.
+const CROWD: usize = 300;
+
+/// For how long a file may have a second name. The renaming of the SFTP protocol is, in OpenSSH, a link under the new name and then the old
+/// name's end: a look between the two must not take an honest upload for a trick.
+const LINKED: Duration = Duration::from_secs(1);
 
 /// Something that lies in the inbox, as the scan saw it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
     /// Which file it is.
     pub key: FileKey,
-    /// The user whose folder it lies in, `inbox/<user>/in/`; `None` for the inbox itself.
-    pub folder: Option<UserName>,
+    /// The user's folder that it lies in; `None` for the inbox itself.
+    pub folder: Option<Folder>,
     /// Its name, which may be any bytes.
     pub name: OsString,
     /// What it is.
@@ -92,62 +110,57 @@ pub enum Unreceived {
     Refused(Refusal, String),
     /// The sandbox could not run the check: nothing can be received until it can.
     Unavailable(String),
-    /// Something of ours failed: the next look at the inbox tries again.
+    /// Something of ours failed: it is tried again after a pause.
     Failed(String),
     /// [`Effect::Cancel`] came first.
     Cancelled,
 }
 
-/// Every file that was found whole and is not yet accepted or refused, in the order of arrival.
+/// What is on its way in, and what is on its way out.
 #[derive(Debug, Default)]
 pub(super) struct Intake {
-    arriving: BTreeMap<Turn, Arriving>,
+    arrivals: Arrivals,
     /// Files of the last listing that need more time.
     settling: usize,
-    /// Files of the last listing that were refused.
-    refusals: usize,
+    /// Files that are refused with others by one line, by their sender and why.
+    batches: BTreeMap<(Option<UserName>, Refusal), Batch>,
+    /// The keys of those, and of what is being removed: they may be found again until they are gone, and some may be there to stay.
+    discarding: BTreeSet<FileKey>,
 }
 
+/// Files that are to be refused by one line.
 #[derive(Debug)]
-struct Arriving {
+struct Batch {
+    since: DateTime<Utc>,
+    bad: Vec<Bad>,
+}
+
+/// A file that is to be refused.
+#[derive(Debug)]
+struct Bad {
     arrival: Arrival,
-    name: FileName,
-    /// The board when it was found: what counts is when it arrived, however long its check took.
-    board: Board,
-    step: Step,
-}
-
-#[derive(Debug)]
-enum Step {
-    Waiting,
-    Receiving { since: DateTime<Utc> },
-    Received(Reception),
+    refusal: Refusal,
+    reason: String,
 }
 
 impl Intake {
     pub(super) fn is_empty(&self) -> bool {
-        self.arriving.is_empty() && self.settling == 0
+        self.has_no_arrivals() && self.settling == 0 && self.batches.is_empty()
+    }
+
+    /// Whether nothing is to be received.
+    pub(super) fn has_no_arrivals(&self) -> bool {
+        self.arrivals.is_empty()
     }
 
     /// Whether nothing of it is under way.
     pub(super) fn is_still(&self) -> bool {
-        !self.arriving.values().any(|arriving| matches!(arriving.step, Step::Receiving { .. }))
+        self.arrivals.receiving() == 0
     }
 
     pub(super) fn forget_waiting(&mut self) {
-        self.arriving.retain(|_, arriving| matches!(arriving.step, Step::Receiving { .. }));
+        self.arrivals.forget_all_but_received();
     }
-
-    fn receiving(&self) -> usize {
-        self.arriving.values().filter(|arriving| matches!(arriving.step, Step::Receiving { .. })).count()
-    }
-}
-
-/// Whose turn comes first: by the time of arrival, then by name. The inode tells two files of one name in two folders apart.
-type Turn = (i64, OsString, u64);
-
-fn turn(found: &Found) -> Turn {
-    (found.key.changed_ns, found.name.clone(), found.key.inode)
 }
 
 impl Machine {
@@ -156,154 +169,181 @@ impl Machine {
         if self.stopping {
             return;
         }
-        found.sort_by_cached_key(turn);
-        let present: BTreeSet<_> = found.iter().map(turn).collect();
-        // What waited for its turn and is gone, or became another file by changing, comes in by its new key or not at all.
-        self.intake.arriving.retain(|key, arriving| !matches!(arriving.step, Step::Waiting) || present.contains(key));
+        // Tens of thousands may lie there, listing after listing: no copy is made of what is only looked up.
+        found.sort_unstable_by(|a, b| in_turn(a).cmp(&in_turn(b)));
+        let is_present =
+            |turn: &Turn| found.binary_search_by(|found| in_turn(found).cmp(&(turn.0, &turn.1, turn.2))).is_ok();
+        self.intake.arrivals.keep_present(is_present);
+        if !self.intake.discarding.is_empty() {
+            let keys: BTreeSet<FileKey> = found.iter().map(|found| found.key).collect();
+            self.intake.discarding.retain(|key| keys.contains(key));
+        }
         self.intake.settling = 0;
-        self.intake.refusals = 0;
-        for found in found {
-            if !self.intake.arriving.contains_key(&turn(&found)) {
-                self.consider(now, found);
+        let mut bad = Vec::new();
+        let (temporary, named): (Vec<Found>, Vec<Found>) =
+            found.into_iter().partition(|found| read_name(&found.name.to_string_lossy()) == Named::Temporary);
+        let mut unfinished = Unfinished::default();
+        let max_size = self.rules.config.submissions.max_size;
+        // The latest first: where there are too many the oldest go.
+        for found in temporary.into_iter().rev() {
+            if self.intake.discarding.contains(&found.key) {
+                continue;
+            }
+            if self.history.is_settled(found.key) {
+                self.leave_over(found);
+            } else if let Some((refusal, reason)) = unfinished.objection(&found, max_size) {
+                bad.push(Bad { arrival: Arrival { found, name: None }, refusal, reason });
             }
         }
+        // Where there are so many of one folder, there may be more than one look takes in: `run --once` must not end before the next.
+        let mut of_folders: BTreeMap<&Option<Folder>, usize> = BTreeMap::new();
+        named.iter().for_each(|found| *of_folders.entry(&found.folder).or_default() += 1);
+        self.listed = of_folders.values().all(|files| *files < CROWD);
+        for found in named {
+            if !self.intake.arrivals.knows(&turn(&found)) && !self.intake.discarding.contains(&found.key) {
+                bad.extend(self.consider(now, found, &mut unfinished));
+            }
+        }
+        self.refuse_all(now, bad);
     }
 
-    fn consider(&mut self, now: DateTime<Utc>, found: Found) {
-        let named = read_name(&found.name.to_string_lossy());
-        if named == Named::Temporary {
-            return;
-        }
+    /// It was dealt with before a crash.
+    fn leave_over(&mut self, found: Found) {
+        let arrival = Arrival { found, name: None };
+        self.effects.push(Effect::Dispose(arrival, Disposal::Leftover));
+    }
+
+    /// Lets a file arrive, or leaves it for now, or returns what speaks against it.
+    fn consider(&mut self, now: DateTime<Utc>, found: Found, unfinished: &mut Unfinished) -> Option<Bad> {
         if self.history.is_settled(found.key) {
-            let arrival = Arrival { found, name: None };
-            self.effects.push(Effect::Dispose(arrival, Disposal::Leftover));
-            return;
+            self.leave_over(found);
+            return None;
         }
+        let named = read_name(&found.name.to_string_lossy());
         let settle = self.rules.config.submissions.settle;
         let too_large = found.size > self.rules.config.submissions.max_size;
-        let plain = found.kind == Kind::Plain;
         // A file that is too large already, or can never be a submission, is not waited for.
         let whole = found.renamed_in || (!found.being_written && found.unchanged_for >= settle);
-        if plain && !too_large && !whole {
+        let is_awaited = match found.kind {
+            Kind::Plain => !whole,
+            Kind::Linked => found.unchanged_for < LINKED,
+            Kind::Symlink | Kind::Folder | Kind::Special => false,
+        };
+        if is_awaited && !too_large {
+            if let Some((refusal, reason)) = unfinished.unsettled(&found, &self.rules.config) {
+                let name = if let Named::Submission(name) = named { Some(name) } else { None };
+                return Some(Bad { arrival: Arrival { found, name }, refusal, reason });
+            }
             if !found.being_written || found.unchanged_for < settle {
                 self.intake.settling += 1;
             }
-            return;
+            return None;
         }
         let objection = self.objection(now, &found, &named);
-        if objection.is_some() {
-            if self.intake.refusals == MOST_REFUSALS {
-                self.intake.settling += 1;
-                return;
-            }
-            self.intake.refusals += 1;
-        }
-        match (objection, named) {
-            (None, Named::Submission(name)) => {
-                let arrival = Arrival { found, name: Some(name.clone()) };
-                let board = self.rules.config.board_at(now);
-                self.intake
-                    .arriving
-                    .insert(turn(&arrival.found), Arriving { arrival, name, board, step: Step::Waiting });
-            }
-            (Some((refusal, reason)), Named::Submission(name)) => {
-                self.refuse(now, Arrival { found, name: Some(name) }, refusal, reason, None);
-            }
-            (Some((refusal, reason)), Named::Bad(_) | Named::Temporary) => {
-                self.refuse(now, Arrival { found, name: None }, refusal, reason, None);
-            }
-            (None, Named::Bad(_) | Named::Temporary) => {}
-        }
-    }
-
-    /// What speaks against a file before it is opened.
-    fn objection(&self, now: DateTime<Utc>, found: &Found, named: &Named) -> Option<(Refusal, String)> {
-        let rules = &self.rules;
-        let config = &rules.config;
         let name = match named {
-            Named::Bad(reason) => return Some((Refusal::Name, reason.clone())),
-            Named::Temporary => return None,
-            Named::Submission(name) => name,
+            Named::Submission(name) => Some(name),
+            Named::Bad(_) | Named::Temporary => None,
         };
-        let kind = match found.kind {
-            Kind::Plain => None,
-            Kind::Linked => Some("it has a second name (a hard link)"),
-            Kind::Symlink => Some("it is a link"),
-            Kind::Folder => Some("it is a folder"),
-            Kind::Special => Some("it is not a regular file"),
-        };
-        if let Some(kind) = kind {
-            return Some((Refusal::NotAFile, format!("a submission is a plain file; {kind}")));
+        let arrival = Arrival { found, name: name.clone() };
+        match (objection, name) {
+            (Some((refusal, reason)), _) => Some(Bad { arrival, refusal, reason }),
+            (None, Some(name)) => {
+                let board = self.rules.config.board_at(now);
+                self.intake.arrivals.add(arrival, name, board);
+                None
+            }
+            (None, None) => None,
         }
-        if let Some((refusal, reason)) = identity_objection(config.submissions.identity, found, name) {
-            return Some((refusal, reason));
-        }
-        if rules.users.role(&name.user).is_none() {
-            return Some((Refusal::UnknownUser, format!("{} is not a user of this competition", name.user)));
-        }
-        if config.board_at(now) == Board::Closed {
-            return Some((Refusal::BoardClosed, "the board is closed: no submissions are taken".into()));
-        }
-        if let Some(opens) = config.competition.opens_at.filter(|_| !config.takes_submissions_at(now)) {
-            return Some((Refusal::BoardClosed, format!("no submissions are taken before {}", moment::text(opens))));
-        }
-        if !config.languages.contains_key(&name.extension) {
-            let known: Vec<_> = config.languages.keys().map(|known| format!(".{known}")).collect();
-            return Some((
-                Refusal::Language,
-                format!(".{} is not accepted here; accepted: {}", name.extension, known.join(", ")),
-            ));
-        }
-        if let Some(reason) = self.duplicate(&name.id) {
-            return Some((Refusal::Duplicate, reason));
-        }
-        let most = config.submissions.max_size;
-        if found.size > most {
-            return Some((Refusal::TooLarge, format!("it is {} bytes long; at most {most} are taken", found.size)));
-        }
-        (found.size == 0).then(|| (Refusal::Empty, "it is empty".into()))
     }
 
-    fn duplicate(&self, id: &SubmissionId) -> Option<String> {
-        let known = self.history.by_id(id)?;
-        Some(format!(
-            "this id was taken in before, at {}; every submission needs a new one",
-            moment::text(known.receipt.at)
-        ))
+    /// Refuses what a listing has of bad files: one by one as far as somebody may want to read that, and the rest in few lines.
+    fn refuse_all(&mut self, now: DateTime<Utc>, bad: Vec<Bad>) {
+        let mut of_senders: BTreeMap<Option<UserName>, Vec<Bad>> = BTreeMap::new();
+        for bad in bad {
+            let sender = sender(&self.rules, &bad.arrival.found, bad.arrival.name.as_ref());
+            of_senders.entry(sender).or_default().push(bad);
+        }
+        let mut left = MOST_REFUSALS;
+        for (sender, mut bad) in of_senders {
+            let is_junk = bad.len() > MOST_BAD_FILES;
+            let singly = MOST_REFUSALS_OF_ONE.min(left).min(bad.len());
+            let rest = bad.split_off(singly);
+            left -= singly;
+            for bad in bad {
+                if self.history.is_flooded(&sender, now - FLOOD) {
+                    self.discard(now, &sender, bad);
+                } else {
+                    self.refuse(now, bad.arrival, (bad.refusal, bad.reason), None);
+                }
+            }
+            if is_junk || self.history.is_flooded(&sender, now - FLOOD) {
+                rest.into_iter().for_each(|bad| self.discard(now, &sender, bad));
+            } else {
+                self.intake.settling += rest.len();
+            }
+        }
+    }
+
+    /// Has a file refused by one line with others of its sender, for the same reason.
+    fn discard(&mut self, now: DateTime<Utc>, sender: &Option<UserName>, bad: Bad) {
+        self.intake.discarding.insert(bad.arrival.found.key);
+        let batch = self.intake.batches.entry((sender.clone(), bad.refusal));
+        batch.or_insert_with(|| Batch { since: now, bad: Vec::new() }).bad.push(bad);
+    }
+
+    /// Writes the lines about many files that are due, and has the files removed. `at_once`: all of them.
+    pub(super) fn discard_due(&mut self, now: DateTime<Utc>, at_once: bool) {
+        let is_due = |batch: &Batch| at_once || batch.bad.len() >= FULL_BATCH || now - batch.since >= BATCH_PATIENCE;
+        let (due, waiting) = std::mem::take(&mut self.intake.batches).into_iter().partition(|(_, batch)| is_due(batch));
+        self.intake.batches = waiting;
+        let due: BTreeMap<_, _> = due;
+        for ((sender, refusal), Batch { bad, .. }) in due {
+            let name = |bad: Option<&Bad>| {
+                bad.map_or_else(String::new, |bad| visible(&bad.arrival.found.name.to_string_lossy(), 300))
+            };
+            let discarded = Discarded {
+                user: sender,
+                files: bad.len() as u64,
+                bytes: bad.iter().fold(0, |bytes, bad| bad.arrival.found.size.saturating_add(bytes)),
+                first: name(bad.first()),
+                last: name(bad.last()),
+                refusal,
+                reason: bad.first().map_or_else(String::new, |bad| bad.reason.clone()),
+            };
+            self.dirty.strays.extend(discarded.user.clone());
+            self.append(now, Event::Discarded(discarded));
+            let files: Vec<Found> = bad.into_iter().map(|bad| bad.arrival.found).collect();
+            self.effects.push(Effect::Discard(files));
+        }
     }
 
     pub(super) fn receive_next(&mut self, now: DateTime<Utc>) {
-        let free = MOST_RECEPTIONS.saturating_sub(self.intake.receiving());
-        let waiting = self.intake.arriving.values_mut().filter(|arriving| matches!(arriving.step, Step::Waiting));
-        for arriving in waiting.take(free) {
-            arriving.step = Step::Receiving { since: now };
-            self.effects.push(Effect::Receive(arriving.arrival.clone(), Arc::clone(&self.rules)));
+        // One of each user at a time: who hands in many files whose checks take long keeps nobody else waiting.
+        while self.intake.arrivals.receiving() < MOST_RECEPTIONS {
+            let Some(arrival) = self.intake.arrivals.begin_next(now) else { return };
+            self.effects.push(Effect::Receive(arrival, Arc::clone(&self.rules)));
         }
     }
 
     pub(super) fn received(&mut self, now: DateTime<Utc>, arrival: Arrival, outcome: Result<Reception, Unreceived>) {
         let key = turn(&arrival.found);
+        let arrivals = &mut self.intake.arrivals;
         match outcome {
             _ if self.stopping => {
-                self.intake.arriving.remove(&key);
+                arrivals.remove(&key);
             }
-            Ok(reception) => {
-                if let Some(arriving) = self.intake.arriving.get_mut(&key) {
-                    arriving.step = Step::Received(reception);
-                }
-            }
+            Ok(reception) => arrivals.received(&key, reception, now),
             Err(Unreceived::Refused(refusal, reason)) => {
-                self.intake.arriving.remove(&key);
-                self.refuse(now, arrival, refusal, reason, None);
+                arrivals.remove(&key);
+                self.refuse_late(now, arrival, (refusal, reason), None);
             }
             Err(Unreceived::Unavailable(why)) => {
                 self.sandbox = super::Sandbox::Held(why);
-                if let Some(arriving) = self.intake.arriving.get_mut(&key) {
-                    arriving.step = Step::Waiting;
-                }
+                arrivals.wait_again(&key, now);
             }
-            Err(Unreceived::Changed | Unreceived::Failed(_) | Unreceived::Cancelled) => {
-                self.intake.arriving.remove(&key);
+            Err(Unreceived::Failed(_)) => arrivals.failed(&key, now + PAUSE, now),
+            Err(Unreceived::Changed | Unreceived::Cancelled) => {
+                arrivals.remove(&key);
                 // It is looked for again: `run --once` must not end before that.
                 self.listed = false;
             }
@@ -312,23 +352,14 @@ impl Machine {
 
     /// Accepts, or refuses, what was received, as far as nothing that arrived earlier is still to be waited for.
     pub(super) fn accept_in_order(&mut self, now: DateTime<Utc>) {
-        let mut ready = Vec::new();
-        for (key, arriving) in &self.intake.arriving {
-            match &arriving.step {
-                Step::Received(_) => ready.push(key.clone()),
-                Step::Receiving { since } if (now - *since).to_std().is_ok_and(|waited| waited > PATIENCE) => {}
-                Step::Receiving { .. } | Step::Waiting => break,
-            }
-        }
-        for key in ready {
-            let Some(arriving) = self.intake.arriving.remove(&key) else { continue };
-            let Step::Received(reception) = arriving.step else { continue };
-            // Two files with one id may have arrived together.
-            let duplicate = self.duplicate(&arriving.name.id).map(|reason| (Refusal::Duplicate, reason));
-            match duplicate.or(reception.objection.clone()) {
-                Some((refusal, reason)) => {
-                    self.refuse(now, arriving.arrival, refusal, reason, Some(reception.sha256));
-                }
+        for turn in self.intake.arrivals.in_order(now) {
+            let Some((arriving, reception)) = self.intake.arrivals.remove_received(&turn) else { continue };
+            // Two files with one id may have arrived together, and more files of one user than a quota has room for.
+            let objection = duplicate(&self.history, &arriving.name.id)
+                .or(reception.objection.clone())
+                .or_else(|| quota::objection(&self.history, &self.rules, &arriving.name.user, reception.size, now));
+            match objection {
+                Some(objection) => self.refuse_late(now, arriving.arrival, objection, Some(reception.sha256)),
                 None => self.accept(now, arriving.arrival, (arriving.name, arriving.board), &reception),
             }
         }
@@ -358,44 +389,62 @@ impl Machine {
         };
         self.append(now, Event::Accepted(accepted));
         self.touch(number);
+        self.judgings.may_be_known(number);
         self.effects.push(Effect::Dispose(arrival, Disposal::Accepted));
+    }
+
+    /// Refuses a file that was received. Of one who floods us with such files no line says more than that there was one more.
+    fn refuse_late(
+        &mut self,
+        now: DateTime<Utc>,
+        arrival: Arrival,
+        (refusal, reason): (Refusal, String),
+        sha256: Option<Digest>,
+    ) {
+        let sender = sender(&self.rules, &arrival.found, arrival.name.as_ref());
+        if self.history.is_flooded(&sender, now - FLOOD) {
+            self.discard(now, &sender, Bad { arrival, refusal, reason });
+        } else {
+            self.refuse(now, arrival, (refusal, reason), sha256);
+        }
     }
 
     fn refuse(
         &mut self,
         now: DateTime<Utc>,
         arrival: Arrival,
-        refusal: Refusal,
-        reason: String,
+        (refusal, reason): (Refusal, String),
         sha256: Option<Digest>,
     ) {
+        let found = &arrival.found;
+        // What its sender has no room for has none beside the log either.
+        let is_over_quota = matches!(refusal, Refusal::Rate | Refusal::Pending | Refusal::Disk);
+        let is_short = found.kind == Kind::Plain && found.size <= self.rules.config.submissions.max_size;
+        let set_aside = is_short && found.size > 0 && !is_over_quota;
+        let sender = sender(&self.rules, found, arrival.name.as_ref());
         let rejected = Rejected {
-            // Whose folder it lies in says more than a name that anybody can write.
-            user: arrival.found.folder.clone().or_else(|| arrival.name.as_ref().map(|name| name.user.clone())),
+            user: sender.clone(),
             id: arrival.name.as_ref().map(|name| name.id.clone()),
-            file: visible(&arrival.found.name.to_string_lossy(), 300),
+            file: visible(&found.name.to_string_lossy(), 300),
             refusal,
             reason,
-            size: arrival.found.size,
+            size: found.size,
             sha256,
-            inbox: arrival.found.key,
+            inbox: found.key,
+            set_aside,
         };
         self.dirty.refused.extend(rejected.id.clone());
-        let seq = self.append(now, Event::Rejected(rejected));
-        self.effects.push(Effect::Dispose(arrival, Disposal::Refused(seq)));
-    }
-}
-
-/// Whether a file is its user's, under the rule that config.toml names.
-fn identity_objection(identity: Identity, found: &Found, name: &FileName) -> Option<(Refusal, String)> {
-    if let Some(folder) = &found.folder {
-        // Under either rule: a folder of one's own is never a door to another's name.
-        return (*folder != name.user)
-            .then(|| (Refusal::Identity, format!("this is the folder of {folder}, and the name says {}", name.user)));
-    }
-    match identity {
-        Identity::Name => None,
-        Identity::Owner if found.owner.as_deref() == Some(name.user.as_str()) => None,
-        Identity::Owner => Some((Refusal::Identity, format!("the file does not belong to the account {}", name.user))),
+        self.dirty.strays.extend(rejected.user.clone());
+        let line = self.append(now, Event::Rejected(rejected));
+        self.effects.push(Effect::Dispose(arrival, Disposal::Refused { line, set_aside }));
+        let forgotten = self.history.take_forgotten();
+        // A page says how much is kept of its user's.
+        let touched = forgotten.values().flatten().chain(set_aside.then_some(sender.as_ref()).flatten());
+        let touched: Vec<UserName> =
+            touched.filter(|user| self.history.latest_of(user).next().is_some()).cloned().collect();
+        self.dirty.users.extend(touched);
+        if !forgotten.is_empty() {
+            self.effects.push(Effect::Forget(forgotten.into_keys().collect()));
+        }
     }
 }

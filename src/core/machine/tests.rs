@@ -1,5 +1,9 @@
 //! The machine against a world of its own: an inbox, a log, workers, and a crash after every single effect.
 
+mod intake;
+mod reuse;
+mod turns;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,8 +13,11 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::core::config::{self, Board};
+use crate::core::history::Submission;
 use crate::core::record::Refusal;
+use crate::core::submission::{Door, Folder};
 use crate::core::users::Users;
+use crate::core::verdict::Verdict;
 
 const CONFIG: &str = "[testcases]\npublic = [\"one\"]\nprivate = [\"two\"]\n[evaluator]\ncommand = [\"true\"]\n";
 
@@ -52,10 +59,13 @@ struct World {
     /// What runs, to be ended in an order that the dice decide.
     receiving: Vec<Arrival>,
     judging: Vec<Order>,
+    comparing: Vec<Comparison>,
     probing: bool,
     /// The next judgings end like this.
     troubles: Vec<Trouble>,
     exited: Option<Exit>,
+    /// How many judgings were run.
+    runs: usize,
     dice: u64,
     /// After this many effects the machine's life ends.
     effects_left: usize,
@@ -72,9 +82,11 @@ impl World {
             kept: BTreeMap::new(),
             receiving: Vec::new(),
             judging: Vec::new(),
+            comparing: Vec::new(),
             probing: false,
             troubles: Vec::new(),
             exited: None,
+            runs: 0,
             dice,
             effects_left: usize::MAX,
             effects_performed: 0,
@@ -89,6 +101,11 @@ impl World {
 
     fn drop_file(&mut self, name: &str, changed_ns: i64) {
         self.inbox.insert(name.to_owned(), found(name, changed_ns));
+    }
+
+    /// What a file holds: files of one world are alike, unless their names say otherwise.
+    fn bytes_of(&self, arrival: &Arrival) -> &'static [u8] {
+        if arrival.found.size == 11 { b"another" } else { b"source" }
     }
 
     fn history(&self) -> History {
@@ -121,6 +138,13 @@ impl World {
                 Effect::Dispose(arrival, _) => {
                     self.inbox.retain(|_, found| found.key != arrival.found.key);
                 }
+                Effect::Discard(files) => {
+                    let line = self.log.iter().rfind(|line| line.contains("\"event\":\"discarded\""));
+                    assert!(line.is_some(), "the line about them is there before they go");
+                    self.inbox.retain(|_, found| files.iter().all(|gone| gone.key != found.key));
+                }
+                Effect::Forget(_) => {}
+                Effect::Compare(comparison) => self.comparing.push(comparison),
                 Effect::Start(order) => {
                     let started = self.log.last().expect("a line before every start");
                     assert!(
@@ -144,17 +168,27 @@ impl World {
             return Input::Sandbox(Ok(()));
         }
         let listing = |world: &World| Input::Listing(world.inbox.values().cloned().collect());
-        match self.roll(4) {
+        match self.roll(5) {
+            4 if !self.comparing.is_empty() => {
+                let chosen = self.roll(self.comparing.len());
+                let comparison = self.comparing.swap_remove(chosen);
+                // Nothing is edited in this world.
+                let earlier = judged_in(&self.log[usize::try_from(comparison.line).expect("small") - 1]);
+                Input::Compared(comparison.submission, comparison.origin, Some(earlier))
+            }
             0 if !self.receiving.is_empty() => {
                 let chosen = self.roll(self.receiving.len());
                 let arrival = self.receiving.swap_remove(chosen);
                 let bad = arrival.found.name.to_string_lossy().starts_with("bad");
                 let objection = bad.then(|| (Refusal::Check, "it does not compile".to_owned()));
-                Input::Received(arrival, Ok(Reception { sha256: Digest::of(b"source"), size: 10, objection }))
+                let sha256 = Digest::of(self.bytes_of(&arrival));
+                Input::Received(arrival, Ok(Reception { sha256, size: 10, objection }))
             }
             1 | 2 if !self.judging.is_empty() => {
                 let chosen = self.roll(self.judging.len());
                 let order = self.judging.swap_remove(chosen);
+                // What a case left lies beside the submission.
+                self.runs += 1;
                 Input::Judged(order.submission, self.troubles.pop().map_or_else(|| Ok(report(&order)), Err))
             }
             3 => Input::Tick { free_bytes: u64::MAX },
@@ -164,7 +198,8 @@ impl World {
 
     /// One life of the daemon: until it exits, or dies.
     fn live(&mut self) {
-        (self.receiving, self.judging, self.probing, self.exited) = (Vec::new(), Vec::new(), false, None);
+        (self.receiving, self.judging, self.comparing) = (Vec::new(), Vec::new(), Vec::new());
+        (self.probing, self.exited) = (false, None);
         let mut machine = Machine::new(Mode::Once, self.history(), Arc::clone(&self.rules));
         for _ in 0..100_000 {
             let input = self.next_input();
@@ -177,8 +212,16 @@ impl World {
     }
 }
 
-fn report(order: &Order) -> Report {
-    let case = |name: &str| CaseResult {
+/// The judging that a line tells of.
+fn judged_in(line: &str) -> Judged {
+    match Record::from_line(line).expect("a record").event {
+        Event::Judged(judged) => judged,
+        event => panic!("no judging: {event:?}"),
+    }
+}
+
+fn result(name: &str) -> CaseResult {
+    CaseResult {
         case: name.parse().expect("a name"),
         verdict: Verdict::Accepted,
         score: crate::core::score::Score::finite(1.0),
@@ -190,17 +233,28 @@ fn report(order: &Order) -> Report {
         metrics: BTreeMap::new(),
         output_sha256: None,
         files: Vec::new(),
-    };
+    }
+}
+
+fn report(order: &Order) -> Report {
     let digest = order.source_sha256;
     let provenance = Provenance {
+        order: None,
+        host: None,
         source_sha256: digest,
         evaluator_sha256: digest,
         cases_sha256: digest,
         config_sha256: digest,
+        settings_sha256: order
+            .rules
+            .config
+            .languages
+            .get(&order.language)
+            .map(|language| order.rules.config.judging_sha256(language)),
         engine: "scripted".into(),
         image: "none".into(),
     };
-    Report { cases: vec![case("one"), case("two")], provenance }
+    Report { cases: vec![result("one"), result("two")], provenance }
 }
 
 /// A mixed inbox: seven good files, one that does not compile, one of a bad name, one replay of an id.
@@ -231,7 +285,11 @@ fn assert_settled(world: &World) {
         assert!(submission.judged().is_some());
         assert_eq!(submission.user.as_str(), format!("user{}", i + 1), "accepted in the order of arrival");
         let kept = &world.kept[&submission.number];
-        assert_eq!(kept.found.name.to_string_lossy(), submission.file, "the kept source is the accepted file's");
+        assert_eq!(
+            kept.found.name.to_string_lossy(),
+            format!("{}_{}.py", submission.user, submission.id),
+            "the kept source is the accepted file's"
+        );
     }
     assert_eq!(world.exited, Some(Exit::Done));
 }
@@ -239,11 +297,14 @@ fn assert_settled(world: &World) {
 #[test]
 fn a_crash_after_any_effect_loses_nothing_and_repeats_nothing() {
     for dice in 0..20 {
-        let mut whole = mixed(dice);
+        // Every other world's results wait for their moment.
+        let rules = if dice % 2 == 0 { rules("") } else { rules("[queue]\nresult_steps = \"40ms\"\n") };
+        let new = || World { rules: Arc::clone(&rules), ..mixed(dice) };
+        let mut whole = new();
         whole.live();
         assert_settled(&whole);
         for crash in 0..whole.effects_performed {
-            let mut world = mixed(dice);
+            let mut world = new();
             world.effects_left = crash;
             world.live();
             world.effects_left = usize::MAX;
@@ -271,7 +332,7 @@ proptest! {
 fn a_fault_of_the_platform_is_tried_again_and_then_set_aside_uncharged() {
     let mut world = World::new(1);
     world.drop_file(&format!("alice_{}.py", id(1)), 10);
-    world.troubles = vec![Trouble::Failed("the engine hiccuped".into()); 2];
+    world.troubles = vec![Trouble::failed("the engine hiccuped"); 2];
     world.live();
     let history = world.history();
     let submission = history.get(Number(1)).expect("accepted");
@@ -280,15 +341,31 @@ fn a_fault_of_the_platform_is_tried_again_and_then_set_aside_uncharged() {
 
     let mut world = World::new(1);
     world.drop_file(&format!("alice_{}.py", id(1)), 10);
-    world.troubles = vec![Trouble::Failed("the engine is broken".into()); 9];
+    world.troubles = vec![Trouble::failed("the engine is broken"); 9];
     world.live();
     let history = world.history();
     let submission = history.get(Number(1)).expect("accepted");
     let judged = submission.judged().expect("set aside, with a record");
     assert_eq!(judged.verdict(&world.rules.config.cases.public), Verdict::InfrastructureError);
-    assert_eq!(judged.cases[0].staff_message.as_deref(), Some("the engine is broken"));
+    let told = judged_in(world.log.last().expect("a line"));
+    assert_eq!(told.cases[0].staff_message.as_deref(), Some("the engine is broken"));
     assert!(!submission.counts(&world.rules.config.cases), "no attempt is charged");
     assert_eq!(count(&world.log, "started"), 3);
+
+    // On a private case only: nothing of that shows while the board is open.
+    let mut world = World::new(1);
+    world.drop_file(&format!("alice_{}.py", id(1)), 10);
+    let trouble = Trouble::Failed { why: "the engine is broken".into(), cases: vec![result("one")] };
+    world.troubles = vec![trouble; 9];
+    world.live();
+    let history = world.history();
+    let judged = history.get(Number(1)).and_then(Submission::judged).expect("set aside, with a record");
+    let (cases, score) = (&world.rules.config.cases, &world.rules.config.score);
+    assert_eq!(
+        (judged.verdict(&cases.public), judged.verdict(&cases.private)),
+        (Verdict::Accepted, Verdict::InfrastructureError)
+    );
+    assert!(judged.score(&cases.public, score).is_some() && judged.score(cases.all(), score).is_none());
 }
 
 /// A machine whose sandbox is ready, at the start of time.
@@ -401,7 +478,7 @@ fn a_slow_check_keeps_its_place_for_a_while_and_then_loses_it() {
 fn what_lies_in_a_users_folder_is_that_users_and_nobody_elses() {
     let mut machine = ready(&rules(""));
     let mut file = found(&format!("bob_{}.py", id(1)), 10);
-    file.folder = Some("alice".parse().expect("a name"));
+    file.folder = Some(Folder { user: "alice".parse().expect("a name"), door: Door::In });
     let effects = machine.handle(after(1), Input::Listing(vec![file]));
     let line = &lines(&effects)[0];
     assert!(

@@ -4,24 +4,49 @@
 //! name, a score, a clock of its own, or how many there are; what remains is how long a judging took as a whole. No view but [`SubmissionPage`] and [`StatusJson`] holds a submission's id, and those
 //! two only as far as they are written under it.
 
+mod about;
+mod again;
 mod board;
+mod contest;
+mod feeds;
+mod letter;
+mod plot;
+mod progress;
 mod queue;
+mod staff;
 mod submission;
 mod user;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::config::{Better, Board};
+use super::details::{Details, Unreadable};
 use super::digest::Digest;
-use super::history::{Head, History, State};
-use super::record::moment;
+use super::history::{Head, History, State, Submission};
+use super::record::{Judged, moment};
 use super::rules::Rules;
 use super::verdict::{Fault, Verdict};
 
-pub use board::{BoardPage, BoardRow, LeaderboardJson, board};
-pub use queue::{Finished, QueueJson, QueuePage, Running, Waiting, queue};
-pub use submission::{CaseView, ReceiptView, StatusJson, SubmissionPage, Tail, Tails, folder, refused, submission};
-pub use user::{UserPage, UserSubmission, user};
+pub use about::{GitRules, LanguageRules, LimitRules, RateRules, RulesPage, rules_page};
+pub use again::Again;
+pub use board::{
+    BoardChart, BoardPage, BoardRow, BoardView, ChartRow, LeaderboardJson, LeaderboardRow, Place, Spot, Tables, board,
+};
+pub use contest::Contest;
+pub use feeds::{CSV_HEAD, FeedEntry, FeedPage, NewResult, csv_line, feed};
+pub use letter::{Around, WIDTH, about, letter, readme, strays};
+pub use plot::{Chart, Form, Line, Moment, Tick};
+pub use progress::{Step, arriving, progress, refusal};
+pub use queue::{Finished, QueueJson, QueuePage, Running, UsualView, Waiting, WaitingRow, queue};
+pub use staff::{
+    CaseSheet, Comparison, DaemonView, Difference, DiskView, Health, Sheet, StaffIndex, StaffSubmission, compare,
+    sheet, staff_index, staff_submission,
+};
+pub use submission::{
+    Beside, CaseView, CheckingPage, Download, Effect, PlaceView, ReceiptView, StaffMessage, StatusCase, StatusJson,
+    SubmissionPage, Tail, Tails, checking, folder, refused, submission,
+};
+pub use user::{Quota, UserPage, UserPlot, UserSubmission, user};
 
 /// The version of every JSON document under public/.
 const JSON_VERSION: u32 = 1;
@@ -33,6 +58,8 @@ pub struct Source<'a> {
     pub history: &'a History,
     /// The rules.
     pub rules: &'a Rules,
+    /// What the log says beyond what is kept of it.
+    pub details: &'a dyn Details,
 }
 
 impl<'a> Source<'a> {
@@ -42,14 +69,21 @@ impl<'a> Source<'a> {
         self.history.board().unwrap_or(self.rules.config.competition.state)
     }
 
-    fn usual_seconds(&self) -> Option<u64> {
-        self.history.usual_duration().map(|duration| duration.as_secs_f64().ceil() as u64)
+    /// The whole of a submission's result, once there is one: only its own page needs that.
+    ///
+    /// # Errors
+    /// [`Unreadable`] when the log cannot be read back.
+    pub fn judged(&self, submission: &Submission) -> Result<Option<Judged>, Unreadable> {
+        submission.judged().map(|outcome| self.details.judged(outcome.line())).transpose()
     }
 }
 
 /// What every page shows around its own content.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Site {
+    /// Whose words the pages use: a name of a file in site-templates/strings/. Templates know it as `language`.
+    #[serde(skip)]
+    pub language: String,
     /// The competition's title.
     pub title: String,
     /// `open` or `closed`.
@@ -132,6 +166,7 @@ pub fn site(source: Source<'_>) -> Site {
     let config = &source.rules.config;
     let board = source.board();
     Site {
+        language: config.site.language.clone(),
         title: config.competition.title.clone(),
         board,
         scores: scores(board),
@@ -176,7 +211,7 @@ fn tone(verdict: Verdict) -> Tone {
 }
 
 /// Where a submission is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum StateName {
     /// In the queue.
@@ -202,7 +237,15 @@ mod tests {
     use super::*;
     use crate::core::ids::Number;
     use crate::core::record::{CaseResult, Event};
+    use crate::core::standings::{Row, Standings};
     use crate::core::story::{Story, case, id, rules};
+
+    /// leaderboard.json
+    fn leaderboard(source: Source<'_>) -> LeaderboardJson<LeaderboardRow> {
+        let Standings { rows, reference, .. } = Tables::new(source).shown;
+        let told = |rows: Vec<Row>| rows.iter().map(LeaderboardRow::new).collect();
+        LeaderboardJson::new(source, told(rows), told(reference))
+    }
 
     /// Everything that is public, as text.
     fn everything(source: Source<'_>) -> String {
@@ -210,23 +253,58 @@ mod tests {
         let mut add = |name: &str, json: serde_json::Result<String>| {
             text.push_str(&format!("{name}: {}\n", json.expect("a view is JSON")))
         };
-        let (page, json) = board(source);
-        add("index.html", serde_json::to_string(&page));
-        add("leaderboard.json", serde_json::to_string(&json));
+        let tables = Tables::new(source);
+        let view = board(source, &tables);
+        add("index.html", serde_json::to_string(&view.page));
+        for (row, place) in view.rows.iter().chain(&view.reference) {
+            add("row", serde_json::to_string(&BoardRow::new(source, row, place, &view.page.metrics)));
+            add("leaderboard.csv", Ok(csv_line(source, row)));
+        }
+        add("leaderboard.json", serde_json::to_string(&leaderboard(source)));
+        for result in source.history.submissions().iter().filter_map(|one| NewResult::new(source, one)) {
+            add("results.jsonl", serde_json::to_string(&result));
+        }
+        add("feed.xml", serde_json::to_string(&feed(source, &tables)));
         let (page, json) = queue(source, None);
         add("queue.html", serde_json::to_string(&page));
         add("queue.json", serde_json::to_string(&json));
         for (name, _) in source.history.users() {
             add("user", serde_json::to_string(&user(source, name)));
         }
+        add("about.html", serde_json::to_string(&rules_page(source)));
+        let contest = Contest::new(source);
+        add("api", serde_json::to_string(&(contest.information(), contest.access(), contest.contest())));
+        add("problems", serde_json::to_string(&(contest.judgement_types(), contest.languages(), contest.problems())));
+        add("teams", serde_json::to_string(&(contest.groups(), contest.teams().collect::<Vec<_>>())));
+        add("submissions", serde_json::to_string(&contest.submissions().collect::<Vec<_>>()));
+        add("judgements", serde_json::to_string(&contest.judgements().collect::<Vec<_>>()));
+        add("scoreboard", serde_json::to_string(&(contest.scoreboard(), contest.state())));
+        add("event-feed", serde_json::to_string(&contest.events().collect::<Vec<_>>()));
         add("site", serde_json::to_string(&site(source)));
         text
     }
 
+    /// What stands on a private page beyond what the log says of one submission.
+    fn beside(source: Source<'_>, submission: &Submission) -> Beside {
+        let mut places = crate::core::places::Places::default();
+        places.tell(source.history, source.rules);
+        Beside { change: places.change(submission.number), ..Beside::default() }
+    }
+
+    fn page_of(source: Source<'_>, one: &Submission) -> (SubmissionPage, StatusJson) {
+        let judged = source.judged(one).expect("a story is read back");
+        submission(source, one, judged.as_ref(), beside(source, one))
+    }
+
     /// The private pages, as text.
     fn private(source: Source<'_>) -> String {
-        let pages = source.history.submissions().iter().map(|one| submission(source, one, Tails::new()));
-        pages.map(|page| serde_json::to_string(&page).expect("JSON")).collect::<Vec<_>>().join("\n")
+        let pages = source.history.submissions().iter().map(|one| (one, page_of(source, one)));
+        let told = pages.map(|(one, page)| {
+            let letter = letter(source, &page.0, Around { id: &one.id, place: None, waiting: 0 });
+            let log = progress(source, (one, source.judged(one).expect("told").as_ref()), "", &[]);
+            format!("{}\n{letter}\n{log}", serde_json::to_string(&page).expect("JSON"))
+        });
+        told.chain(source.history.users().map(|(user, _)| readme(source, user))).collect::<Vec<_>>().join("\n")
     }
 
     /// Three submissions, told with what `hide` leaves of each case.
@@ -239,9 +317,16 @@ mod tests {
             ("alice", 9.0, Verdict::EvaluatorError),
         ] {
             let number = story.accept(user);
-            let public = ["one", "two"].map(|name| case(name, Verdict::Accepted, Some(3.0)));
-            let hidden =
-                CaseResult { cpu_seconds: 77.0, peak_memory_bytes: 77_777, ..case("secret", verdict, Some(secret)) };
+            let public = ["one", "two"].map(|name| CaseResult {
+                metrics: [("moves".to_owned(), 2.0)].into(),
+                ..case(name, Verdict::Accepted, Some(3.0))
+            });
+            let hidden = CaseResult {
+                cpu_seconds: 73.0,
+                peak_memory_bytes: 73_737,
+                metrics: [("moves".to_owned(), 73.0), ("secret number".to_owned(), 73.0)].into(),
+                ..case("secret", verdict, Some(secret))
+            };
             story.judge(number, public.into_iter().chain([hidden]).filter_map(&change).collect());
         }
         story
@@ -261,13 +346,10 @@ mod tests {
         let with = told(Some);
         let without = told(|case| (case.case.as_str() != "secret").then_some(case));
         for pages in [everything, private] {
-            let (one, two) = (
-                pages(Source { history: &with.history, rules: &rules }),
-                pages(Source { history: &without.history, rules: &rules }),
-            );
+            let (one, two) = (pages(with.source(&rules)), pages(without.source(&rules)));
             let (one, two) = (blind(one), blind(two));
             assert_eq!(one, two);
-            assert!(!one.contains("secret") && !one.contains("77"), "{one}");
+            assert!(!one.contains("secret") && !one.contains("73"), "{one}");
         }
     }
 
@@ -277,9 +359,9 @@ mod tests {
         let mut story = told(Some);
         story.refuse(99, "no");
         story.accept("carol");
-        let text = everything(Source { history: &story.history, rules: &rules });
+        let text = everything(story.source(&rules));
         for n in [1, 2, 3, 4, 99] {
-            assert!(!text.contains(id(n).as_str()), "{text}");
+            assert!(!text.contains(&id(n).to_string()), "{text}");
         }
     }
 
@@ -287,8 +369,60 @@ mod tests {
     fn staff_messages_are_in_no_view() {
         let rules = rules("");
         let story = told(Some);
-        let source = Source { history: &story.history, rules: &rules };
+        let source = story.source(&rules);
         assert!(!format!("{}{}", everything(source), private(source)).contains("staff message"));
+    }
+
+    #[test]
+    fn staff_read_what_is_for_staff_of_their_own_and_of_private_cases_after_closing() {
+        let mut rules = rules("");
+        let list = "username,password,role\nalice,,student\nbob,,evaluator\n";
+        rules.users = crate::core::users::Users::parse(list).expect("users");
+        let mut story = told(Some);
+        let of = |story: &Story, rules: &Rules, number| {
+            let source = story.source(rules);
+            let (page, json) = page_of(source, story.history.get(number).expect("accepted"));
+            let json = serde_json::to_value(json).expect("JSON");
+            let told: Vec<String> = page.staff.iter().map(|told| format!("{}: {}", told.case, told.message)).collect();
+            let in_json = json["staff_messages"].as_array().map_or(0, Vec::len);
+            assert_eq!(in_json, told.len());
+            told
+        };
+        let public = ["one: staff message of one", "two: staff message of two"];
+        assert_eq!(of(&story, &rules, Number(2)), public);
+        assert_eq!(of(&story, &rules, Number(1)), [""; 0], "never a student");
+        let source = story.source(&rules);
+        assert!(!everything(source).contains("staff message"), "and on no page that others see");
+        story.board(Board::Closed);
+        assert_eq!(
+            of(&story, &rules, Number(2)),
+            ["one", "two", "secret"].map(|case| format!("{case}: staff message of {case}"))
+        );
+        assert_eq!(of(&story, &rules, Number(1)), [""; 0]);
+        // Who is taken off the list keeps what was recorded: a student's, in this story.
+        rules.users = crate::core::users::Users::parse("username,password,role\n").expect("users");
+        assert_eq!(of(&story, &rules, Number(2)), [""; 0]);
+    }
+
+    #[test]
+    fn a_users_page_says_what_is_used_of_the_quotas() {
+        let quotas = "[submissions]\nrate = \"2/1h\"\npending_per_user = 5\ndisk_per_user = \"1 KiB\"\n";
+        let rules = rules(quotas);
+        let mut story = Story::default();
+        story.accept("ann");
+        let shown = |story: &Story| {
+            let page = user(story.source(&rules), &"ann".parse().expect("a name"));
+            let one = |quota: &Quota| {
+                format!("{} of {}{}", quota.used, quota.most, quota.next_at.clone().unwrap_or_default())
+            };
+            page.quotas.iter().map(one).collect::<Vec<_>>()
+        };
+        assert_eq!(shown(&story), ["1 of 2", "1 of 5", "10 of 1024"]);
+        story.accept("ann");
+        assert_eq!(shown(&story), ["2 of 21970-01-01T01:00:01.000Z", "2 of 5", "20 of 1024"]);
+        // A line about somebody else changes nothing on it.
+        story.accept("bob");
+        assert_eq!(shown(&story).len(), 3);
     }
 
     #[test]
@@ -296,9 +430,8 @@ mod tests {
         let rules = rules("");
         let mut story = told(Some);
         story.board(Board::Closed);
-        let source = Source { history: &story.history, rules: &rules };
-        let (_, json) = board(source);
-        let json = serde_json::to_value(json).expect("JSON");
+        let source = story.source(&rules);
+        let json = serde_json::to_value(leaderboard(source)).expect("JSON");
         assert_eq!((&json["state"], &json["scores"]), (&"closed".into(), &"total".into()));
         assert_eq!(json["rows"][0]["score"], 13);
         assert_eq!(json["rows"][1]["score"], "inf");
@@ -311,12 +444,12 @@ mod tests {
         let running = story.accept("carol");
         story.start(running);
         story.accept("dave");
-        let source = Source { history: &story.history, rules: &rules };
+        let source = story.source(&rules);
         let keys = |value: &serde_json::Value| {
             value.as_object().map(|map| map.keys().cloned().collect::<Vec<_>>().join(" ")).unwrap_or_default()
         };
 
-        let leaderboard = serde_json::to_value(board(source).1).expect("JSON");
+        let leaderboard = serde_json::to_value(leaderboard(source)).expect("JSON");
         assert_eq!(keys(&leaderboard), "better log reference rows scores state title unit updated_at v");
         assert_eq!(keys(&leaderboard["rows"][0]), "at attempts rank score submission user");
         assert_eq!(keys(&leaderboard["log"]), "head seq");
@@ -327,8 +460,8 @@ mod tests {
         assert_eq!(keys(&queue["waiting"][0]), "eta_seconds position submission user");
 
         let first = story.history.get(Number(1)).expect("accepted");
-        let status = serde_json::to_value(submission(source, first, Tails::new()).1).expect("JSON");
-        assert_eq!(keys(&status), "cases public_score reason receipt state submission user v verdict");
+        let status = serde_json::to_value(page_of(source, first).1).expect("JSON");
+        assert_eq!(keys(&status), "cases public_score reason receipt reused state submission user v verdict");
         assert_eq!(keys(&status["cases"][0]), "case cpu_seconds message peak_memory_bytes score verdict wall_seconds");
         assert_eq!(keys(&status["receipt"]), "at line_sha256 seq sha256");
         assert_eq!(status["cases"].as_array().map(Vec::len), Some(2));
@@ -338,9 +471,9 @@ mod tests {
     fn an_unknown_event_changes_nothing_but_the_head() {
         let rules = rules("");
         let mut story = told(Some);
-        let before = everything(Source { history: &story.history, rules: &rules });
+        let before = everything(story.source(&rules));
         story.tell(Event::Unknown);
-        let after = everything(Source { history: &story.history, rules: &rules });
+        let after = everything(story.source(&rules));
         assert_eq!(before.lines().count(), after.lines().count());
         assert_eq!(story.history.submissions().len(), 3);
     }

@@ -1,9 +1,10 @@
 //! The queue: queue.html and queue.json.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{JSON_VERSION, Source, Tone, tone};
 use crate::core::eta;
@@ -21,19 +22,44 @@ pub struct QueuePage {
     /// What is on the workers.
     pub running: Vec<Running>,
     /// What waits, in order.
-    pub waiting: Vec<Waiting>,
+    pub waiting: Vec<WaitingRow>,
     /// What was judged last, the latest first.
     pub recent: Vec<Finished>,
     /// How many are judged at the same time.
     pub workers: usize,
-    /// How long a judging usually takes, in seconds.
-    pub usual_seconds: Option<u64>,
+    /// How long a judging usually takes.
+    pub usual: Option<UsualView>,
     /// When the daemon last gave a sign of life.
     pub alive_at: Option<String>,
 }
 
-/// On a worker.
+/// How long the latest judgings took, in whole seconds, rounded up.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct UsualView {
+    /// The middle one.
+    pub seconds: u64,
+    /// Eight in ten took from this
+    pub quick_seconds: u64,
+    /// to that.
+    pub slow_seconds: u64,
+    /// How many they were.
+    pub of: usize,
+}
+
+/// In the queue, on the page.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct WaitingRow {
+    /// As everybody may read it.
+    pub entry: Waiting,
+    /// The earliest that its verdict can be expected, in seconds from now, if all before it are quick; `None` where nothing is known, or
+    /// the two are so close that one number says it.
+    pub from_seconds: Option<u64>,
+    /// The latest, if all are slow.
+    pub to_seconds: Option<u64>,
+}
+
+/// On a worker.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Running {
     /// The submission.
     pub submission: Number,
@@ -44,7 +70,7 @@ pub struct Running {
 }
 
 /// In the queue.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Waiting {
     /// The submission.
     pub submission: Number,
@@ -72,12 +98,21 @@ pub struct Finished {
 }
 
 /// `public/queue.json`; a contract.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct QueueJson {
     v: u32,
-    alive_at: Option<String>,
+    /// When the daemon last gave a sign of life.
+    pub alive_at: Option<String>,
     running: Vec<Running>,
     waiting: Vec<Waiting>,
+}
+
+impl QueueJson {
+    /// The place of a submission, where it waits.
+    #[must_use]
+    pub fn place(&self, submission: Number) -> Option<&Waiting> {
+        self.waiting.iter().find(|waiting| waiting.submission == submission)
+    }
 }
 
 /// The queue, as a page and as JSON. `alive_at`: the daemon's latest sign of life; without a daemon, the log's last line.
@@ -85,8 +120,11 @@ pub struct QueueJson {
 pub fn queue(source: Source<'_>, alive_at: Option<DateTime<Utc>>) -> (QueuePage, QueueJson) {
     let now = alive_at.or(source.history.head().map(|head| head.at));
     let workers = source.rules.config.queue.workers;
-    let expected: BTreeMap<Number, _> =
-        now.map(|now| eta::expected(source.history, workers, now)).unwrap_or_default().into_iter().collect();
+    let expected: BTreeMap<Number, _> = now
+        .map(|now| eta::expected(source.history, &source.rules.config, now))
+        .unwrap_or_default()
+        .into_iter()
+        .collect();
     let running: Vec<Running> = source
         .history
         .running()
@@ -110,8 +148,45 @@ pub fn queue(source: Source<'_>, alive_at: Option<DateTime<Utc>>) -> (QueuePage,
     let alive_at = now.map(moment::text);
     let json =
         QueueJson { v: JSON_VERSION, alive_at: alive_at.clone(), running: running.clone(), waiting: waiting.clone() };
-    let usual_seconds = source.usual_seconds();
-    (QueuePage { running, waiting, recent: recent(source), workers, usual_seconds, alive_at }, json)
+    let usual = source.history.usual();
+    let waiting = now.map(|now| rows(source, waiting, now)).unwrap_or_default();
+    let usual = usual.map(|usual| UsualView {
+        seconds: seconds(usual.median),
+        quick_seconds: seconds(usual.quick),
+        slow_seconds: seconds(usual.slow),
+        of: usual.of,
+    });
+    (QueuePage { running, waiting, recent: recent(source), workers, usual, alive_at }, json)
+}
+
+fn seconds(time: Duration) -> u64 {
+    time.as_secs() + u64::from(time.subsec_nanos() > 0)
+}
+
+/// What waits, with how sure its time is.
+fn rows(source: Source<'_>, waiting: Vec<Waiting>, now: DateTime<Utc>) -> Vec<WaitingRow> {
+    let config = &source.rules.config;
+    let played = |duration| eta::played(source.history, config, now, duration);
+    let ends: BTreeMap<Number, (u64, u64)> = source
+        .history
+        .usual()
+        .map(|usual| {
+            let (quick, slow) = (played(usual.quick), played(usual.slow));
+            quick
+                .into_iter()
+                .zip(slow)
+                .map(|((number, from), (_, to))| (number, (seconds(from), seconds(to))))
+                .collect()
+        })
+        .unwrap_or_default();
+    waiting
+        .into_iter()
+        .map(|entry| {
+            // Two that a reader would round to the same.
+            let apart = ends.get(&entry.submission).filter(|(from, to)| *to > 10 && to - from > from / 4);
+            WaitingRow { from_seconds: apart.map(|(from, _)| *from), to_seconds: apart.map(|(_, to)| *to), entry }
+        })
+        .collect()
 }
 
 fn recent(source: Source<'_>) -> Vec<Finished> {
@@ -139,4 +214,31 @@ fn recent(source: Source<'_>) -> Vec<Finished> {
             tone: tone(verdict),
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::story::{Story, rules};
+
+    #[test]
+    fn a_time_is_as_sure_as_the_latest_judgings_were_alike() {
+        let mut story = Story::default();
+        let slow = story.accept("zoe");
+        story.start(slow);
+        // In a story a line is a second: the first takes thirty, those between one each.
+        for _ in 0..9 {
+            story.scores("ann", [1.0, 1.0, 1.0]);
+        }
+        let two = "[queue]\nworkers = 1\n";
+        let page = |story: &Story| queue(story.source(&rules(two)), None).0;
+        story.accept("ben");
+        assert_eq!(page(&story).waiting[0].to_seconds, None, "all took a second");
+        story.end(slow, [1.0, 1.0, 1.0]);
+        let page = page(&story);
+        let usual = page.usual.clone().expect("some were judged");
+        assert_eq!((usual.quick_seconds, usual.seconds, usual.slow_seconds, usual.of), (1, 1, 29, 10));
+        let row = &page.waiting[0];
+        assert_eq!((row.entry.eta_seconds, row.from_seconds, row.to_seconds), (Some(1), Some(1), Some(29)));
+    }
 }

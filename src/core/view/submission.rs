@@ -2,17 +2,22 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
+use super::again::{Again, again};
 use super::{JSON_VERSION, Source, StateName, Tone, state_name, tone};
 use crate::core::config::{Board, Output};
 use crate::core::digest::Digest;
 use crate::core::history::{Receipt, Refused, State, Submission};
 use crate::core::ids::{CaseName, Number, SubmissionId, UserName};
-use crate::core::record::{CaseResult, moment};
+use crate::core::outcome::{Outcome, score_under};
+use crate::core::places::Change;
+use crate::core::record::{CaseResult, Judged, Rejected, moment};
 use crate::core::rules::Rules;
 use crate::core::score::Score;
+use crate::core::submission::FileName;
 use crate::core::text::visible_lines;
+use crate::core::users::Role;
 use crate::core::verdict::Verdict;
 
 /// s/<uuid>/index.html: seen only by who knows the id.
@@ -36,8 +41,12 @@ pub struct SubmissionPage {
     pub public_score: Option<String>,
     /// The score over all cases, rounded for people; only when the board is closed.
     pub total_score: Option<String>,
+    /// What it did to its user's place on the public board, at the moment of its judging.
+    pub place: Option<PlaceView>,
     /// The public cases.
     pub cases: Vec<CaseView>,
+    /// The program itself, to be downloaded.
+    pub source: Option<Download>,
     /// Since when it runs.
     pub since: Option<String>,
     /// When it was judged.
@@ -46,8 +55,80 @@ pub struct SubmissionPage {
     pub size: Option<u64>,
     /// What the sender can hold against the log.
     pub receipt: ReceiptView,
-    /// What the answer is taken from: `stdout` or `output.json`.
+    /// What the answer is taken from: `stdout`, or `file`, which is output.json.
     pub answer: &'static str,
+    /// The submission of the same bytes whose result this is, where nothing was run.
+    pub reused: Option<Number>,
+    /// What the evaluator, or the platform, says to staff: on the pages of staff only.
+    pub staff: Vec<StaffMessage>,
+}
+
+/// What the evaluator, or the platform, says to staff about one case.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StaffMessage {
+    /// The case.
+    pub case: CaseName,
+    /// The words.
+    pub message: String,
+}
+
+/// What a judging did to its user's place.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PlaceView {
+    /// Which of the three it was.
+    pub effect: Effect,
+    /// The rank before; `None` where there was none.
+    pub before: Option<u32>,
+    /// The rank after.
+    pub after: u32,
+    /// How many were ranked then.
+    pub of: u32,
+    /// The submission that the rank rests on.
+    pub best: Number,
+    /// What that one scores, rounded for people.
+    pub shown: String,
+}
+
+/// How a judging changed its user's best score.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Effect {
+    /// It is the first.
+    First,
+    /// It is better than all before it.
+    Better,
+    /// It is no better than one before it.
+    Stays,
+}
+
+/// A file beside the page, made of something that a program printed, or of the program.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Download {
+    /// Where it is: its name in the page's folder, never one that a student chose; of the program, the whole of it as a `data:` address.
+    pub file: String,
+    /// The name under which a browser keeps it.
+    pub keep_as: String,
+    /// What it is: `answer`, `stdout`, `stderr` or `source`.
+    pub what: &'static str,
+    /// How many bytes there were.
+    pub bytes: u64,
+    /// Whether it is not all of them.
+    pub cut: bool,
+    /// Whether it has them as they were, and nothing had to be written out to be seen.
+    pub exact: bool,
+}
+
+/// What a private page shows beyond what the log says.
+#[derive(Debug, Clone, Default)]
+pub struct Beside {
+    /// The ends of what the public cases printed.
+    pub tails: Tails,
+    /// All of what the public cases printed, to be downloaded.
+    pub outputs: BTreeMap<CaseName, Vec<Download>>,
+    /// The program, to be downloaded.
+    pub source: Option<Download>,
+    /// What it did to its user's place.
+    pub change: Option<Change>,
 }
 
 /// A public case on the private page.
@@ -83,6 +164,10 @@ pub struct CaseView {
     pub stdout: Tail,
     /// The end of what it complained, made visible.
     pub stderr: Tail,
+    /// All of what it printed, to be downloaded.
+    pub outputs: Vec<Download>,
+    /// The same run at home; `None` where the language is taken no more.
+    pub again: Option<Again>,
 }
 
 /// The end of a longer text.
@@ -97,7 +182,7 @@ pub struct Tail {
 }
 
 /// What the sender can hold against the log.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReceiptView {
     /// The line's number.
     pub seq: u64,
@@ -114,43 +199,65 @@ fn receipt(receipt: Receipt, sha256: Option<Digest>) -> ReceiptView {
 }
 
 /// `public/s/<uuid>/status.json`; a contract.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StatusJson {
     v: u32,
-    submission: Option<Number>,
+    /// Its number; `None` for a refused file.
+    pub submission: Option<Number>,
     user: Option<UserName>,
     /// Where it is.
     pub state: StateName,
-    verdict: Option<Verdict>,
-    reason: Option<String>,
-    public_score: Option<Score>,
-    cases: Vec<StatusCase>,
-    receipt: ReceiptView,
+    /// The verdict of the public cases.
+    pub verdict: Option<Verdict>,
+    /// Why it was refused.
+    pub reason: Option<String>,
+    /// The score over the public cases.
+    pub public_score: Option<Score>,
+    /// The public cases.
+    pub cases: Vec<StatusCase>,
+    /// The submission of the same bytes whose result this is, where nothing was run.
+    reused: Option<Number>,
+    /// For submissions of staff only.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    staff_messages: Vec<StaffMessage>,
+    /// What the sender can hold against the log.
+    pub receipt: ReceiptView,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize)]
-struct StatusCase {
-    case: CaseName,
-    verdict: Verdict,
-    score: Option<Score>,
+/// A public case in status.json.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StatusCase {
+    /// Its name.
+    pub case: CaseName,
+    /// How it came out.
+    pub verdict: Verdict,
+    /// Its score.
+    pub score: Option<Score>,
     cpu_seconds: f64,
     wall_seconds: f64,
     peak_memory_bytes: u64,
-    message: Option<String>,
+    /// What the evaluator or the judge says to the student.
+    pub message: Option<String>,
 }
 
 /// The ends of what a public case printed, by case: standard output, standard error.
 pub type Tails = BTreeMap<CaseName, (Tail, Tail)>;
 
-/// A submission's private page, as a page and as JSON.
+/// A submission's private page, as a page and as JSON. `judged`: its result, as the log has it ([`Source::judged`]).
 #[must_use]
-pub fn submission(source: Source<'_>, submission: &Submission, mut tails: Tails) -> (SubmissionPage, StatusJson) {
+pub fn submission(
+    source: Source<'_>,
+    submission: &Submission,
+    judged: Option<&Judged>,
+    mut beside: Beside,
+) -> (SubmissionPage, StatusJson) {
     let config = &source.rules.config;
     let decimals = config.score.decimals;
-    let judged = submission.judged();
     let public: Vec<&CaseResult> = judged
         .map(|judged| config.cases.public.iter().filter_map(|name| judged.case(name)).collect())
         .unwrap_or_default();
+    let staff = staff_messages(source, submission, judged);
+    let judged = submission.judged();
     let verdict = judged.map(|judged| judged.verdict(&config.cases.public));
     let public_score = judged.and_then(|judged| judged.score(&config.cases.public, &config.score));
     let total_score = match source.board() {
@@ -158,6 +265,7 @@ pub fn submission(source: Source<'_>, submission: &Submission, mut tails: Tails)
         Board::Closed => judged.and_then(|judged| judged.score(config.cases.all(), &config.score)),
     };
     let receipt = receipt(submission.receipt, Some(submission.sha256));
+    let reused = judged.and_then(Outcome::reused).map(|origin| origin.submission);
     let (since, judged_at) = match &submission.state {
         State::Waiting => (None, None),
         State::Running { since } => (Some(moment::text(*since)), None),
@@ -173,18 +281,19 @@ pub fn submission(source: Source<'_>, submission: &Submission, mut tails: Tails)
         reason: None,
         public_score: public_score.map(|score| score.shown(decimals)),
         total_score: total_score.map(|score| score.shown(decimals)),
-        cases: public
-            .iter()
-            .map(|case| case_view(source.rules, case, tails.remove(&case.case).unwrap_or_default()))
-            .collect(),
+        place: beside.change.map(|change| place(change, submission.number, decimals)),
+        cases: public.iter().map(|case| case_view(source.rules, submission, case, &mut beside)).collect(),
+        source: beside.source,
         since,
         judged_at,
         size: Some(submission.size),
         receipt: receipt.clone(),
         answer: match config.languages.get(&submission.language).map(|language| language.output) {
-            Some(Output::File) => "output.json",
-            Some(Output::Stdout) | None => "standard output",
+            Some(Output::File) => "file",
+            Some(Output::Stdout) | None => "stdout",
         },
+        reused,
+        staff: staff.clone(),
     };
     let json = StatusJson {
         v: JSON_VERSION,
@@ -195,16 +304,18 @@ pub fn submission(source: Source<'_>, submission: &Submission, mut tails: Tails)
         reason: None,
         public_score,
         cases: public.iter().map(|case| status_case(source.rules, case)).collect(),
+        reused,
+        staff_messages: staff,
         receipt,
     };
     (page, json)
 }
 
-/// The private page of a refused file.
+/// The private page of a refused file. `rejected`: what the line says that the receipt names.
 #[must_use]
-pub fn refused(refused: &Refused) -> (SubmissionPage, StatusJson) {
-    let receipt = receipt(refused.receipt, refused.sha256);
-    let reason = Some(visible_lines(&refused.reason));
+pub fn refused(refused: &Refused, rejected: &Rejected) -> (SubmissionPage, StatusJson) {
+    let receipt = receipt(refused.receipt, rejected.sha256);
+    let reason = Some(visible_lines(&rejected.reason));
     let page = SubmissionPage {
         submission: None,
         user: refused.user.clone(),
@@ -215,12 +326,16 @@ pub fn refused(refused: &Refused) -> (SubmissionPage, StatusJson) {
         reason: reason.clone(),
         public_score: None,
         total_score: None,
+        place: None,
         cases: Vec::new(),
+        source: None,
         since: None,
         judged_at: None,
         size: None,
         receipt: receipt.clone(),
-        answer: "standard output",
+        answer: "stdout",
+        reused: None,
+        staff: Vec::new(),
     };
     let json = StatusJson {
         v: JSON_VERSION,
@@ -231,16 +346,55 @@ pub fn refused(refused: &Refused) -> (SubmissionPage, StatusJson) {
         reason,
         public_score: None,
         cases: Vec::new(),
+        reused: None,
+        staff_messages: Vec::new(),
         receipt,
     };
     (page, json)
+}
+
+/// The private page of a file that is being checked, and of which the log knows nothing yet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CheckingPage {
+    /// Whose it says it is.
+    pub user: UserName,
+    /// Its language.
+    pub language: String,
+    /// Its size in bytes.
+    pub size: u64,
+}
+
+/// The private page of a file that is being checked.
+#[must_use]
+pub fn checking(name: &FileName, size: u64) -> CheckingPage {
+    CheckingPage { user: name.user.clone(), language: name.extension.to_string(), size }
+}
+
+/// What staff may read of a submission of their own: of the public cases while the board is open, of all when it is closed. Nothing where the
+/// submission is a student's.
+fn staff_messages(source: Source<'_>, submission: &Submission, judged: Option<&Judged>) -> Vec<StaffMessage> {
+    let cases = &source.rules.config.cases;
+    let private = match source.board() {
+        Board::Open => None,
+        Board::Closed => Some(&cases.private),
+    };
+    match source.rules.users.role_in_history(&submission.user, Some(submission.role)) {
+        Role::Student => return Vec::new(),
+        Role::Evaluator | Role::Superuser => {}
+    }
+    let Some(judged) = judged else { return Vec::new() };
+    let told = cases.public.iter().chain(private.into_iter().flatten()).filter_map(|case| {
+        let message = visible_lines(judged.case(case)?.staff_message.as_ref()?);
+        Some(StaffMessage { case: case.clone(), message })
+    });
+    told.collect()
 }
 
 fn status_case(rules: &Rules, case: &CaseResult) -> StatusCase {
     StatusCase {
         case: case.case.clone(),
         verdict: case.verdict,
-        score: case.score_under(&rules.config.score),
+        score: score_under(case.verdict, case.score, &rules.config.score),
         cpu_seconds: case.cpu_seconds,
         wall_seconds: case.wall_seconds,
         peak_memory_bytes: case.peak_memory_bytes,
@@ -248,7 +402,18 @@ fn status_case(rules: &Rules, case: &CaseResult) -> StatusCase {
     }
 }
 
-fn case_view(rules: &Rules, case: &CaseResult, (stdout, stderr): (Tail, Tail)) -> CaseView {
+fn place(change: Change, own: Number, decimals: u8) -> PlaceView {
+    let effect = match change.before {
+        None => Effect::First,
+        Some(_) if change.best == own => Effect::Better,
+        Some(_) => Effect::Stays,
+    };
+    let Change { before, after, of, best, score } = change;
+    PlaceView { effect, before, after, of, best, shown: score.shown(decimals) }
+}
+
+pub(super) fn case_view(rules: &Rules, submission: &Submission, case: &CaseResult, beside: &mut Beside) -> CaseView {
+    let (stdout, stderr) = beside.tails.remove(&case.case).unwrap_or_default();
     const MIB: f64 = 1_048_576.0;
     let limits = &rules.config.limits;
     #[expect(clippy::cast_precision_loss, reason = "bytes of memory, shown to a tenth of a MiB")]
@@ -257,7 +422,8 @@ fn case_view(rules: &Rules, case: &CaseResult, (stdout, stderr): (Tail, Tail)) -
         case: case.case.clone(),
         verdict: case.verdict,
         tone: tone(case.verdict),
-        shown: case.score_under(&rules.config.score).map(|score| score.shown(rules.config.score.decimals)),
+        shown: score_under(case.verdict, case.score, &rules.config.score)
+            .map(|score| score.shown(rules.config.score.decimals)),
         cpu_seconds: format!("{:.2}", case.cpu_seconds),
         cpu_limit: seconds(limits.cpu.as_secs_f64()),
         cpu_percent: percent(case.cpu_seconds, limits.cpu.as_secs_f64()),
@@ -269,6 +435,8 @@ fn case_view(rules: &Rules, case: &CaseResult, (stdout, stderr): (Tail, Tail)) -
         message: case.message.clone(),
         stdout,
         stderr,
+        outputs: beside.outputs.remove(&case.case).unwrap_or_default(),
+        again: again(rules, submission, &case.case),
     }
 }
 

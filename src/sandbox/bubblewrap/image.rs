@@ -1,10 +1,11 @@
-//! What a sandbox shows of the system that its programs come from: the host's own, or an unpacked folder.
+//! What a sandbox shows of the system that its programs come from: the host's own, or a folder, unpacked or somebody's.
 //!
 //! It reads folders and never runs anything.
 
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags, ResolveFlags};
@@ -12,6 +13,7 @@ use rustix::io::Errno;
 use sha2::{Digest, Sha256};
 
 use super::super::ENVIRONMENT;
+use crate::images::Opened;
 
 /// A system that programs come from.
 #[derive(Debug)]
@@ -20,6 +22,9 @@ pub(super) struct Image {
     pub(super) folder: Option<PathBuf>,
     /// What of it is shown, as paths without the leading `/`.
     pub(super) entries: Vec<Entry>,
+    /// Of what is shown, the folders that are file systems of their own: a view of the whole does not show what is in
+    /// them.
+    apart: Vec<String>,
     /// What identifies it.
     pub(super) identity: String,
     root: OwnedFd,
@@ -33,6 +38,13 @@ pub(super) struct Entry {
     pub(super) link: Option<String>,
 }
 
+impl Entry {
+    /// The folder at the root of the tree that it is or lies in.
+    fn top(&self) -> &Path {
+        Path::new(self.path.split('/').next().unwrap_or_default())
+    }
+}
+
 /// Of the host: where its programs are. Nothing of what is the machine's own.
 const OF_THE_HOST: [&str; 7] = ["bin", "lib", "lib32", "lib64", "libx32", "sbin", "usr"];
 /// Of the host's `/etc`: what its programs need to start, and no more, for each costs every run a tenth of a
@@ -44,12 +56,13 @@ const NOT_OF_A_FOLDER: [&str; 7] = ["dev", "mnt", "proc", "run", "scratch", "sys
 impl Image {
     /// # Errors
     /// There is no such folder, or it cannot be read.
-    pub(super) fn open(name: &str) -> Result<Self, String> {
-        let folder = (name != "host").then(|| PathBuf::from(name));
+    pub(super) fn open(opened: &Opened) -> Result<Self, String> {
+        let folder = match opened {
+            Opened::Host => None,
+            Opened::Folder(folder) => Some(folder.clone()),
+            Opened::Unpacked(unpacked) => Some(unpacked.root.clone()),
+        };
         let root = folder.as_deref().unwrap_or(Path::new("/"));
-        if !root.is_absolute() {
-            return Err(format!("image {name:?} is neither `host` nor an absolute path"));
-        }
         let mut entries = names(root)?;
         match folder {
             Some(_) => entries.retain(|name| !NOT_OF_A_FOLDER.contains(&name.as_str())),
@@ -61,7 +74,7 @@ impl Image {
                 entries.extend(etc.map(|name| format!("etc/{name}")));
             }
         }
-        let entries = entries
+        let entries: Vec<Entry> = entries
             .into_iter()
             .map(|path| Entry {
                 link: fs::read_link(root.join(&path)).ok().map(|to| to.to_string_lossy().into_owned()),
@@ -69,8 +82,50 @@ impl Image {
             })
             .collect();
         let handle = File::open(root).map_err(|error| format!("cannot open the image {}: {error}", root.display()))?;
-        let identity = format!("{} sha256:{}", if folder.is_some() { "folder" } else { "host" }, digest(root)?);
-        Ok(Self { folder, entries, identity, root: handle.into() })
+        let identity = match opened {
+            Opened::Host => format!("host sha256:{}", digest(root)?),
+            Opened::Folder(_) => format!("folder sha256:{}", digest(root)?),
+            // Nobody changes what is in it.
+            Opened::Unpacked(unpacked) => unpacked.identity.clone(),
+        };
+        let apart = mounted_below(root, &entries)?;
+        Ok(Self { folder, entries, apart, identity, root: handle.into() })
+    }
+
+    /// Whether the other one shows the same.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        (&self.identity, &self.entries, &self.apart) == (&other.identity, &other.entries, &other.apart)
+    }
+
+    /// The folders of which a run needs views, as paths in the image: of an unpacked one its root, of the host what the
+    /// entries lie in (no view can be made of a folder that the home is in), and of either the file systems below.
+    pub(super) fn views(&self) -> Vec<&Path> {
+        let mut views: Vec<&Path> = match self.folder {
+            Some(_) => vec![Path::new("")],
+            None => self.entries.iter().filter(|entry| entry.link.is_none()).map(Entry::top).collect(),
+        };
+        views.dedup();
+        views.extend(self.apart.iter().map(Path::new));
+        views
+    }
+
+    /// A path in the image as one of the host.
+    pub(super) fn on_host(&self, path: &Path) -> PathBuf {
+        self.folder.as_deref().unwrap_or(Path::new("/")).join(path)
+    }
+
+    /// Every path of the image that is attached, with the index of the view that shows it and its path in that.
+    pub(super) fn shown(&self) -> Vec<(&Path, usize, &Path)> {
+        let views = self.views();
+        let of_the_whole = views.len() - self.apart.len();
+        let entries = self.entries.iter().filter(|entry| entry.link.is_none()).filter_map(|entry| {
+            let path = Path::new(&entry.path);
+            let within = |(index, view): (usize, &&Path)| Some((path, index, path.strip_prefix(view).ok()?));
+            views[..of_the_whole].iter().enumerate().find_map(within)
+        });
+        let apart =
+            self.apart.iter().enumerate().map(|(index, path)| (Path::new(path), of_the_whole + index, Path::new("")));
+        entries.chain(apart).collect()
     }
 
     /// Whether `program` is there to be run, looked up as in the sandbox.
@@ -95,6 +150,40 @@ impl Image {
             .flat_map(|(_, path)| path.split(':'))
             .any(|folder| is_there(&format!("{folder}/{program}")))
     }
+}
+
+/// The folders below an image's root, and within what is shown of it, at which something is mounted. A single file that
+/// is mounted is not among them: a program sees what lies below it.
+fn mounted_below(root: &Path, entries: &[Entry]) -> Result<Vec<String>, String> {
+    let mounts = fs::read_to_string("/proc/self/mountinfo")
+        .map_err(|error| format!("cannot read what is mounted on this machine: {error}"))?;
+    let mut below: Vec<String> = mounts
+        .lines()
+        .filter_map(|line| Some(unescaped(line.split(' ').nth(4)?)))
+        .filter(|path| path.is_dir())
+        .filter_map(|path| Some(path.strip_prefix(root).ok()?.to_str()?.to_owned()))
+        .filter(|path| entries.iter().any(|entry| Path::new(path).starts_with(&entry.path)))
+        .collect();
+    below.sort_unstable();
+    below.dedup();
+    Ok(below)
+}
+
+/// A path as the kernel lists it, with blanks and the like as three octal digits.
+fn unescaped(path: &str) -> PathBuf {
+    let mut bytes = Vec::with_capacity(path.len());
+    let mut rest = path.as_bytes();
+    while let [first, tail @ ..] = rest {
+        let escaped = match rest {
+            [b'\\', digits @ ..] => {
+                digits.get(..3).and_then(|octal| u8::from_str_radix(str::from_utf8(octal).ok()?, 8).ok())
+            }
+            _ => None,
+        };
+        bytes.push(escaped.unwrap_or(*first));
+        rest = if escaped.is_some() { &rest[4..] } else { tail };
+    }
+    PathBuf::from(std::ffi::OsString::from_vec(bytes))
 }
 
 fn names(folder: &Path) -> Result<Vec<String>, String> {

@@ -14,12 +14,13 @@ use std::sync::mpsc;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{CWD, Gid, Mode, OFlags, Uid};
 use rustix::io::{Errno, FdFlags};
-use rustix::mount::{MountFlags, MountPropagationFlags, MoveMountFlags, mount, mount_change, move_mount};
+use rustix::mount::{MountFlags, MountPropagationFlags, MoveMountFlags, mount, mount_bind, mount_change, move_mount};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, setrlimit};
 use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space};
 use tokio::sync::oneshot;
 
+use super::super::cores::Cores;
 use super::super::pidfd;
 
 /// What a process does, as root, before it becomes an unprivileged `bwrap`. It owns what it uses: the descriptors
@@ -30,10 +31,14 @@ pub(super) struct Entry {
     pub(super) entrances: Vec<OwnedFd>,
     /// Detached mounts, and where each is attached.
     pub(super) mounts: Vec<(OwnedFd, CString)>,
+    /// What is shown at a second path, after the mounts are there.
+    pub(super) binds: Vec<(CString, CString)>,
     /// Descriptors that `bwrap` is given, beyond the standard three.
     pub(super) given: Vec<OwnedFd>,
     /// The uid and gid to become.
     pub(super) user: u32,
+    /// The cores to keep to.
+    pub(super) cores: Option<Cores>,
     daemon: Daemon,
     descriptors: Rlimit,
 }
@@ -55,7 +60,16 @@ impl Entry {
         // A hard limit may only ever be lowered.
         let lower = |limit: Option<u64>| Some(limit.map_or(DESCRIPTORS, |limit| limit.min(DESCRIPTORS)));
         let descriptors = Rlimit { current: lower(had.current), maximum: lower(had.maximum) };
-        Self { entrances: Vec::new(), mounts: Vec::new(), given: Vec::new(), user, daemon, descriptors }
+        Self {
+            entrances: Vec::new(),
+            mounts: Vec::new(),
+            binds: Vec::new(),
+            given: Vec::new(),
+            user,
+            cores: None,
+            daemon,
+            descriptors,
+        }
     }
 
     /// Runs between fork and exec: system calls only, on what was made before; no memory is allocated, no lock taken.
@@ -75,6 +89,7 @@ impl Entry {
         )?;
         step("cannot offer itself to the kernel's out-of-memory killer", oom_first())?;
         step("cannot bound its resources", self.bound())?;
+        step("cannot keep to its cores", self.cores.as_ref().map_or(Ok(()), Cores::keep_to))?;
         step("cannot leave the host's mounts", leave_the_hosts_mounts())?;
         step("cannot see its processes", mount_processes())?;
         for (mount, at) in &self.mounts {
@@ -82,6 +97,9 @@ impl Entry {
                 "cannot attach its files",
                 move_mount(mount, c"", CWD, at.as_c_str(), MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH),
             )?;
+        }
+        for (from, at) in &self.binds {
+            step("cannot show a file", mount_bind(from.as_c_str(), at.as_c_str()))?;
         }
         rustix::process::umask(Mode::from_raw_mode(0o022));
         step("cannot close what it must not inherit", self.close_on_exec())?;

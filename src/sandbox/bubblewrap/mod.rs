@@ -10,6 +10,8 @@ mod image;
 mod launch;
 mod ready;
 mod stage;
+mod stills;
+mod view;
 
 use std::fs::File;
 use std::io::Read;
@@ -19,73 +21,100 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use tokio::net::unix::pipe::Receiver;
+use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use self::image::Image;
 use self::launch::Process;
-use self::ready::{IMAGE, Ready, version};
+use self::ready::{Ready, version};
 use self::stage::Stage;
 use super::capture::Kept;
-use super::cgroup::Cgroup;
+use super::cgroup::{Cgroup, Layout};
 use super::clock::{self, Meter};
 use super::place::{Place, Uids};
 use super::{AnswerFile, BoxFuture, Ended, Fault, Identity, RunReport, RunSpec, Sandbox, answer};
 use crate::core::config::SandboxSettings;
+use crate::images::Opened;
 
 /// What `bwrap` itself needs beside the program: the process that waits outside, and the one that is process 1 inside.
 const OWN_PROCESSES: u64 = 2;
 
+/// An empty folder, as the probe of an image without `true` sees it.
+const NOWHERE: &str = "/nowhere";
+
 /// The engine.
 #[derive(Debug)]
 pub(super) struct Bubblewrap {
-    image: String,
+    settings: SandboxSettings,
     place: Place,
     uids: Uids,
+    /// Found, and perhaps fetched and unpacked, once: what a name means does not change under an engine.
+    opened: OnceCell<Opened>,
     ready: Mutex<Option<Arc<Ready>>>,
 }
 
 impl Bubblewrap {
     pub(super) fn new(settings: &SandboxSettings, place: &Place) -> Self {
-        Self { image: settings.image.clone(), place: place.clone(), uids: Uids::of(place), ready: Mutex::new(None) }
+        Self {
+            settings: settings.clone(),
+            place: place.clone(),
+            uids: Uids::of(place),
+            opened: OnceCell::new(),
+            ready: Mutex::new(None),
+        }
     }
 
-    fn ready(&self) -> Result<Arc<Ready>, Fault> {
+    async fn opened(&self) -> Result<&Opened, Fault> {
+        let opened = self.opened.get_or_try_init(|| self.place.images.open(&self.settings.image)).await;
+        opened.map_err(|error| Fault::Unavailable(format!("the image {}: {error}", self.settings.image)))
+    }
+
+    async fn ready(&self) -> Result<Arc<Ready>, Fault> {
+        let opened = self.opened().await?;
         let mut ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
         match &*ready {
             Some(ready) => Ok(Arc::clone(ready)),
             None => {
-                let new = Ready::new(&self.image, &self.place).map_err(Fault::Unavailable)?;
+                let new = Ready::new(&self.settings, opened, &self.place).map_err(Fault::Unavailable)?;
                 Ok(Arc::clone(ready.insert(Arc::new(new))))
             }
         }
     }
 
     /// As [`ready`](Self::ready), looked at afresh: a package may have been upgraded, or an image replaced.
-    fn refresh(&self) -> Result<Arc<Ready>, Fault> {
-        let known = self.ready()?;
-        let now = (version(&known.bwrap), Image::open(&self.image).map(|image| (image.identity, image.entries)));
+    async fn refresh(&self) -> Result<Arc<Ready>, Fault> {
+        let known = self.ready().await?;
+        let now = (version(&known.bwrap), Image::open(self.opened().await?));
         if now.0.as_ref().is_ok_and(|version| *version == known.version)
-            && now
-                .1
-                .as_ref()
-                .is_ok_and(|(identity, entries)| *identity == known.image.identity && *entries == known.image.entries)
+            && now.1.as_ref().is_ok_and(|image| image.is_same(&known.image))
         {
             return Ok(known);
         }
         drop(known);
         *self.ready.lock().unwrap_or_else(PoisonError::into_inner) = None;
-        self.ready()
+        self.ready().await
     }
 
     async fn probed(&self) -> Result<Identity, Fault> {
-        let ready = self.refresh()?;
+        let ready = self.refresh().await?;
         let folder = super::probe_folder(&self.place)?;
-        let spec = super::probe_spec(folder.path());
+        let mut spec = super::probe_spec(folder.path());
+        // An image may have nothing but one program of its own: then it is enough that the sandbox stands, and that the
+        // step which is left, to start what is not there, is the one that fails.
+        let is_bare = !ready.image.has("true");
+        let nowhere = super::probe_folder(&self.place)?;
+        if is_bare {
+            std::fs::set_permissions(nowhere.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755))
+                .map_err(|error| Fault::Unavailable(format!("cannot open a folder to a run: {error}")))?;
+            spec.command = vec![format!("{NOWHERE}/program")];
+            spec.mounts.push(super::Mount { host: nowhere.path().to_owned(), inside: NOWHERE.into() });
+        }
+        let identity =
+            || Identity { engine: format!("bubblewrap {}", ready.version), image: ready.image.identity.clone() };
         match self.run_in(&ready, &spec, &CancellationToken::new()).await {
-            Ok(report) if report.ended == Ended::Exited(0) => {
-                Ok(Identity { engine: format!("bubblewrap {}", ready.version), image: ready.image.identity.clone() })
-            }
+            Ok(report) if report.ended == Ended::Exited(if is_bare { 127 } else { 0 }) => Ok(identity()),
+            Err(Fault::Failed(why)) if is_bare && why.contains(&format!("execvp {NOWHERE}")) => Ok(identity()),
             Ok(report) => Err(Fault::Unavailable(format!(
                 "`true` does not run in the sandbox: it ended as {:?}{}",
                 report.ended,
@@ -107,11 +136,14 @@ impl Bubblewrap {
         }
         let failed = |what: &str, error: &dyn std::fmt::Display| Fault::Failed(format!("{what}: {error}"));
         let user = self.uids.take();
-        let mut shown = stage::shown(&spec.mounts);
-        if let Some(folder) = &ready.image.folder {
-            shown.push((folder, IMAGE.to_owned()));
+        let mut stage = Stage::new(spec.limits.scratch, user.number, &ready.views)?;
+        for (index, folder) in ready.image.views().into_iter().enumerate() {
+            stage.view(&ready.image.on_host(folder), &ready::image_name(index))?;
         }
-        let stage = Stage::new(spec.limits.scratch, user.number, &shown)?;
+        stage.view(ready.stills.folder(), ready::STILLS)?;
+        for mount in &spec.mounts {
+            stage.mount(mount)?;
+        }
         let group = ready
             .layout
             .create(&self.place.name(&spec.label), spec.limits.memory, spec.limits.processes + OWN_PROCESSES)
@@ -145,16 +177,19 @@ impl Sandbox for Bubblewrap {
 
     fn run<'a>(&'a self, spec: &'a RunSpec, cancel: &'a CancellationToken) -> BoxFuture<'a, Result<RunReport, Fault>> {
         Box::pin(async move {
-            let ready = self.ready()?;
+            let ready = self.ready().await?;
             self.run_in(&ready, spec, cancel).await
         })
     }
 
     fn sweep(&self) -> BoxFuture<'_, Result<usize, Fault>> {
         Box::pin(async move {
-            let ready = self.ready()?;
-            ready
-                .layout
+            // Nothing of this wants an image, which may take long.
+            let known = self.ready.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            let opened =
+                if known.is_none() { Some(Layout::open(&self.place).map_err(Fault::Unavailable)?) } else { None };
+            let Some(layout) = known.as_ref().map(|ready| &ready.layout).or(opened.as_ref()) else { return Ok(0) };
+            layout
                 .sweep(|name| self.place.is_stray(name))
                 .await
                 .map_err(|error| Fault::Failed(format!("cannot remove what an earlier run left: {error}")))
@@ -242,13 +277,16 @@ impl Running {
 }
 
 /// What `bwrap` says that the program's status was. It says nothing unless it has started the program, and the program
-/// cannot reach the descriptor on which it says it.
+/// cannot reach the descriptor on which it says it. A number that no status is comes from a program that has got the
+/// better of `bwrap`'s process inside; it has forged its own status and nothing else.
 fn exit_code(mut status: File) -> std::io::Result<Option<i32>> {
     let mut text = String::new();
     status.read_to_string(&mut text)?;
     let mut documents =
         serde_json::Deserializer::from_str(&text).into_iter::<serde_json::Value>().filter_map(Result::ok);
-    Ok(documents.find_map(|document| document.get("exit-code")?.as_i64()).and_then(|code| i32::try_from(code).ok()))
+    Ok(documents
+        .find_map(|document| document.get("exit-code")?.as_i64())
+        .map(|code| u8::try_from(code).map_or(255, i32::from)))
 }
 
 /// The beginning of what a run that is ours alone wrote to standard error, as an addition to a sentence.
@@ -262,7 +300,7 @@ fn complaint(folder: &Path) -> String {
     }
 }
 
-fn take_answer(spec: &RunSpec, stage: &Stage, report: RunReport) -> std::io::Result<RunReport> {
+fn take_answer(spec: &RunSpec, stage: &Stage<'_>, report: RunReport) -> std::io::Result<RunReport> {
     let answer = match report.ended {
         _ if !spec.answer_file => AnswerFile::NotWanted,
         Ended::Exited(_) | Ended::Signalled(_) => {

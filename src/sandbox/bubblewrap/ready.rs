@@ -20,23 +20,18 @@ use super::Running;
 use super::image::Image;
 use super::launch::{Entry, Launcher};
 use super::stage::{self, Stage};
+use super::stills::Stills;
+use super::view::Views;
+use crate::core::config::SandboxSettings;
+use crate::images::Opened;
 
 /// The first version with `--disable-userns`.
 const OLDEST: (u32, u32) = (0, 8);
 /// Who a program is inside. Outside it is a uid that owns nothing, and a different one for each concurrent run.
 const INSIDE: &str = "1000";
 
-/// The name on the stage of an image that is a folder.
-pub(super) const IMAGE: &str = "image";
-/// The names on the stage of two small files, and where a program finds them.
-const ACCOUNTS: [(&str, &str, &str); 2] = [
-    (
-        "passwd",
-        "/etc/passwd",
-        "root:x:0:0::/:/bin/sh\nrun:x:1000:1000::/scratch:/bin/sh\nnobody:x:65534:65534::/:/bin/false\n",
-    ),
-    ("group", "/etc/group", "root:x:0:\nrun:x:1000:\nnogroup:x:65534:\n"),
-];
+/// The name on the stage of the view of the [`Stills`].
+pub(super) const STILLS: &str = "stills";
 
 /// What is found out once, and again when a probe finds it changed.
 #[derive(Debug)]
@@ -44,6 +39,8 @@ pub(super) struct Ready {
     pub(super) bwrap: PathBuf,
     pub(super) version: String,
     pub(super) image: Image,
+    pub(super) views: Views,
+    pub(super) stills: Stills,
     filter: OwnedFd,
     launcher: Launcher,
     pub(super) layout: Layout,
@@ -54,7 +51,7 @@ impl Ready {
     ///
     /// # Errors
     /// What is not there, and what to do.
-    pub(super) fn new(image: &str, place: &Place) -> Result<Self, String> {
+    pub(super) fn new(settings: &SandboxSettings, image: &Opened, place: &Place) -> Result<Self, String> {
         if !rustix::process::geteuid().is_root() {
             return Err("the bubblewrap engine must be started by root: it gives each run a user and a control group of its own".into());
         }
@@ -66,10 +63,13 @@ impl Ready {
             .ok_or("there is no `bwrap` on this machine: install the package bubblewrap, 0.8 or later")?;
         let version = version(&bwrap)?;
         let image = Image::open(image)?;
-        let filter =
-            in_memory(&seccomp::program()?).map_err(|error| format!("cannot hold the system call filter: {error}"))?;
+        let filter = in_memory(&seccomp::program(settings.unix_sockets)?)
+            .map_err(|error| format!("cannot hold the system call filter: {error}"))?;
         let launcher = Launcher::new().map_err(|error| format!("cannot start a thread: {error}"))?;
-        Ok(Self { bwrap, version, image, filter, launcher, layout: Layout::open(place)? })
+        let unwritable = |error| format!("cannot write to {}: {error}", place.work.display());
+        let views = Views::new(&place.work).map_err(unwritable)?;
+        let stills = Stills::take(&place.work).map_err(unwritable)?;
+        Ok(Self { bwrap, version, image, views, stills, filter, launcher, layout: Layout::open(place)? })
     }
 
     /// Starts the run's program in its sandbox.
@@ -79,26 +79,20 @@ impl Ready {
     pub(super) async fn start(
         &self,
         spec: &RunSpec,
-        stage: &Stage,
+        stage: &Stage<'_>,
         group: &Cgroup,
         user: u32,
     ) -> Result<Running, Fault> {
         let failed = |error: &dyn std::fmt::Display| Fault::Failed(format!("cannot start a run: {error}"));
-        for (name, _, text) in ACCOUNTS {
-            stage.write(name, text)?;
-        }
         let pipe = || pipe_with(PipeFlags::CLOEXEC).map_err(|error| failed(&error));
         let ((stdout, stdout_in), (stderr, stderr_in), (status, status_in)) = (pipe()?, pipe()?, pipe()?);
-        let stdin = spec.stdin.as_deref().unwrap_or(Path::new("/dev/null"));
-        if spec.stdin.is_some() && !stdin.symlink_metadata().is_ok_and(|meta| meta.is_file()) {
-            return Err(failed(&format_args!("{} is not a file", stdin.display())));
-        }
-        let stdin = File::open(stdin).map_err(|error| failed(&format_args!("{}: {error}", stdin.display())))?;
+        let stdin = stdin(spec, stage)?;
 
         let mut entry = self.launcher.entry(user).map_err(|error| failed(&error))?;
         // Opened anew: who reads it moves the place where it is read, and another run reads it at the same time.
         let filter =
             File::open(format!("/proc/self/fd/{}", self.filter.as_raw_fd())).map_err(|error| failed(&error))?;
+        entry.cores.clone_from(&spec.cores);
         entry.given = vec![status_in, filter.into()];
         for entrance in group.entrances() {
             entry.entrances.push(entrance.try_clone_to_owned().map_err(|error| failed(&error))?);
@@ -108,6 +102,10 @@ impl Ready {
                 mount.try_clone_to_owned().map_err(|error| failed(&error))?,
                 CString::new(at).map_err(|error| failed(&error))?,
             ));
+        }
+        for (from, at) in stage.binds() {
+            let path = |path: String| CString::new(path).map_err(|error| failed(&error));
+            entry.binds.push((path(from)?, path(at)?));
         }
         let mut command = Command::new(&self.bwrap);
         command
@@ -139,7 +137,7 @@ impl Ready {
     }
 
     /// What `bwrap` is told, in the order in which it does it.
-    fn arguments(&self, spec: &RunSpec, stage: &Stage, entry: &Entry) -> Vec<String> {
+    fn arguments(&self, spec: &RunSpec, stage: &Stage<'_>, entry: &Entry) -> Vec<String> {
         let mut arguments: Vec<String> = Vec::with_capacity(128);
         let mut add = |words: &[&str]| arguments.extend(words.iter().map(|word| (*word).to_owned()));
         add(&[
@@ -167,20 +165,19 @@ impl Ready {
         for (name, value) in ENVIRONMENT {
             add(&["--setenv", name, value]);
         }
-        let root = if self.image.folder.is_some() { stage.path(IMAGE) } else { String::new() };
         for entry in &self.image.entries {
-            let inside = format!("/{}", entry.path);
-            match &entry.link {
-                Some(link) => add(&["--symlink", link, &inside]),
-                None => add(&["--ro-bind", &format!("{root}{inside}"), &inside]),
+            if let Some(link) = &entry.link {
+                add(&["--symlink", link, &format!("/{}", entry.path)]);
             }
         }
-        if self.image.folder.is_none() {
-            for (name, inside, _) in ACCOUNTS {
-                add(&["--ro-bind", &stage.path(name), inside]);
-            }
+        for (path, view, within) in self.image.shown() {
+            let source = Path::new(&stage.path(&image_name(view))).join(within);
+            add(&["--ro-bind", &source.to_string_lossy(), &format!("/{}", path.display())]);
         }
         add(&["--proc", "/proc", "--dir", "/dev"]);
+        for path in self.stills.paths(self.image.folder.is_none()) {
+            add(&["--ro-bind", &format!("{}/{path}", stage.path(STILLS)), &format!("/{path}")]);
+        }
         // Not `--dev`: it adds terminals, of which the whole machine has only so many.
         for device in ["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"] {
             add(&["--dev-bind", device, device]);
@@ -196,18 +193,45 @@ impl Ready {
         for (name, inside) in [(stage::SCRATCH, SCRATCH), (stage::TMP, "/tmp"), (stage::SHM, "/dev/shm")] {
             add(&["--bind", &stage.path(name), inside]);
         }
-        for ((_, name), mount) in stage::shown(&spec.mounts).iter().zip(&spec.mounts) {
-            add(&["--ro-bind", &stage.path(name), &mount.inside]);
+        for (path, mount) in stage.mounted().zip(&spec.mounts) {
+            add(&["--ro-bind", &path, &mount.inside]);
         }
-        add(&["--remount-ro", "/", "--chdir", SCRATCH]);
+        // Nothing under /proc is a program's to write: not how soon the kernel gives it up when memory is short, not the
+        // memory of bwrap's own process.
+        add(&["--remount-ro", "/proc", "--remount-ro", "/", "--chdir", SCRATCH]);
         for (option, number) in ["--json-status-fd", "--seccomp"].iter().zip(entry.numbers()) {
             add(&[option, &number]);
         }
-        // bwrap sets PWD after it has cleared everything else, and only a program can take that away again.
-        add(&["--", "env", "-u", "PWD"]);
+        add(&["--"]);
+        // bwrap sets PWD after it has cleared everything else, and only a program can take that away again. An image
+        // without that program keeps it.
+        if self.image.has("env") {
+            add(&["env", "-u", "PWD"]);
+        }
         arguments.extend(spec.command.iter().cloned());
         arguments
     }
+}
+
+/// The name on the stage of the image's view of that index.
+pub(super) fn image_name(index: usize) -> String {
+    format!("image{index}")
+}
+
+/// A run's standard input: as the run is shown it where it is, and else as it is.
+fn stdin(spec: &RunSpec, stage: &Stage<'_>) -> Result<File, Fault> {
+    let Some(path) = &spec.stdin else {
+        return File::open("/dev/null").map_err(|error| Fault::Failed(format!("cannot open /dev/null: {error}")));
+    };
+    let failed = |why: &dyn std::fmt::Display| Fault::Failed(format!("cannot start a run: {}: {why}", path.display()));
+    if !path.symlink_metadata().is_ok_and(|meta| meta.is_file()) {
+        return Err(failed(&"it is not a file"));
+    }
+    let opened = match spec.mounts.iter().position(|mount| mount.host == *path) {
+        Some(index) => stage.open(index),
+        None => File::open(path),
+    };
+    opened.map_err(|error| failed(&error))
 }
 
 fn in_memory(bytes: &[u8]) -> std::io::Result<OwnedFd> {

@@ -7,6 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::super::place::Place;
+use super::{naming, write};
 
 /// Which of the kernel's two interfaces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,7 +75,10 @@ impl Layout {
                 })
             };
             let (pids, memory, cpu) = (index(pids), index(memory), index(cpu));
-            v1("freezer").map(index);
+            v1("freezer").map(&mut index);
+            // Not to count it, but to share it out among runs: otherwise each process has as much as each other, and who
+            // starts fifty has nearly all.
+            index(v1("cpu").ok_or("no control groups that share out processor time are mounted at /sys/fs/cgroup")?);
             Self {
                 version: Version::V1,
                 parents,
@@ -106,6 +110,7 @@ impl Layout {
         const TRIES: usize = 5;
         let make = |parent: &PathBuf| -> io::Result<()> {
             fs::create_dir_all(parent)?;
+            weigh(parent);
             match (self.version, parent.parent()) {
                 (Version::V2, Some(above)) => enable(above).and_then(|()| enable(parent)).map_err(io::Error::other),
                 _ => Ok(()),
@@ -115,13 +120,41 @@ impl Layout {
         (1..TRIES).find_map(|_| missing().try_for_each(make).ok()).map_or_else(|| missing().try_for_each(make), Ok)
     }
 
-    pub(super) fn version(&self) -> Version {
+    pub(in crate::sandbox) fn version(&self) -> Version {
         self.version
     }
 
     /// The folders in which a run's group has its own.
     pub(super) fn parents(&self) -> impl Iterator<Item = &Path> {
         self.parents.iter().map(PathBuf::as_path)
+    }
+
+    /// Makes the group `name` where processors are divided, too, and gives it all that there are. Version 1 wants that at
+    /// every level before one of them can be given fewer, and gVisor does not see to it.
+    ///
+    /// # Errors
+    /// With the file or folder that could not be made or written.
+    pub(in crate::sandbox) fn furnish_processors(&self, name: &str) -> io::Result<()> {
+        let mounts = fs::read_to_string("/proc/self/mountinfo")?;
+        let is_cpuset = |mount: &Mounted| mount.controllers.iter().any(|controller| controller == "cpuset");
+        let Some(mount) = mounts.lines().filter_map(parse).find(is_cpuset).filter(|_| self.version == Version::V1)
+        else {
+            return Ok(());
+        };
+        let mut folder = mount.at;
+        for level in self.path_of(name).split('/').filter(|level| !level.is_empty()) {
+            let above = folder.clone();
+            folder.push(level);
+            fs::create_dir_all(&folder).map_err(|error| naming(&folder, error))?;
+            for file in ["cpuset.cpus", "cpuset.mems"] {
+                let own = folder.join(file);
+                if fs::read_to_string(&own).is_ok_and(|given| given.trim().is_empty()) {
+                    let all = fs::read_to_string(above.join(file))?;
+                    write(&own, all.trim())?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The group `name` as an engine on this machine is told of it.
@@ -229,9 +262,20 @@ fn is_delegated(folder: &Path) -> bool {
     })
 }
 
-/// Lets the groups below `folder` count and bound memory and processes.
+/// In version 1, where all runs together would otherwise weigh as little as any one process of the machine: gives the
+/// folder and the one above it the weight of a process for each core.
+fn weigh(parent: &Path) {
+    const OF_A_PROCESS: usize = 1024;
+    let weight = OF_A_PROCESS * std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    for folder in [Some(parent), parent.parent()].into_iter().flatten() {
+        // Only the hierarchy that shares out time has such a file, and without it runs still share evenly.
+        let _ = super::write_if_there(&folder.join("cpu.shares"), &weight.to_string());
+    }
+}
+
+/// Lets the groups below `folder` count and bound memory and processes, and share out processor time.
 fn enable(folder: &Path) -> Result<(), String> {
-    const WANTED: [&str; 2] = ["memory", "pids"];
+    const WANTED: [&str; 3] = ["cpu", "memory", "pids"];
     let read = |file: &str| {
         fs::read_to_string(folder.join(file))
             .map_err(|error| format!("cannot read {}: {error}", folder.join(file).display()))

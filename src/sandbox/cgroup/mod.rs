@@ -30,8 +30,6 @@ pub(super) struct Cgroup {
     version: Version,
     /// The group's folders, one for each hierarchy. The first lists the processes.
     folders: Vec<PathBuf>,
-    /// The one that counts memory.
-    memory_folder: PathBuf,
     /// What a process writes `0` to in order to join, one for each folder.
     entrances: Vec<File>,
     counters: Counters,
@@ -69,6 +67,8 @@ impl Layout {
                 // Memory and swap together; without it a run has as much swap again. Missing where the kernel does not
                 // count swap.
                 write_if_there(&at(self.memory, "memory.memsw.limit_in_bytes"), &memory.to_string())?;
+                // What lies in sockets is not counted with the rest.
+                write_if_there(&at(self.memory, "memory.kmem.tcp.limit_in_bytes"), &memory.to_string())?;
                 write(&at(self.pids, "pids.max"), &processes.to_string())?;
                 // Moving one thread does not make the kernel stop all the others for it, and a process that has just
                 // been forked is one thread.
@@ -93,7 +93,6 @@ impl Layout {
         Ok(Cgroup {
             version: self.version(),
             folders: folders.to_vec(),
-            memory_folder: folders[self.memory].clone(),
             entrances,
             oom_event: oom_event(&folders[self.memory], &counters.oom)?,
             counters,
@@ -156,11 +155,6 @@ impl Cgroup {
     /// seen.
     pub(super) fn peak_memory(&self) -> u64 {
         self.counters.peak_memory()
-    }
-
-    /// Whether there is a group `name` below this one.
-    pub(super) fn has_below(&self, name: &str) -> bool {
-        self.memory_folder.join(name).exists()
     }
 
     /// Ends every process of the group and returns when none is left.

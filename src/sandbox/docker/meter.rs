@@ -25,12 +25,16 @@ pub(super) enum ContainerMeter<'a> {
 
 impl<'a> ContainerMeter<'a> {
     /// The best that can be had for a container that has been started, and is in no group of ours.
-    pub(super) async fn of_running(docker: &'a Docker, id: &'a str) -> Self {
+    pub(super) async fn of_running(docker: &'a Docker, id: &'a str, is_here: bool) -> Self {
+        let by_the_engine = || Self::Engine { docker, id, last: Mutex::default() };
+        if !is_here {
+            return by_the_engine();
+        }
         let state = docker.inspect_container(id, None).await.ok().and_then(|container| container.state);
         let pid = state.and_then(|state| state.pid).filter(|pid| *pid > 0);
         match pid.and_then(|pid| Counters::of_process(pid, id)) {
             Some(counters) => Self::Seen(counters),
-            None => Self::Engine { docker, id, last: Mutex::default() },
+            None => by_the_engine(),
         }
     }
 

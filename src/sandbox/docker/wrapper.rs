@@ -11,14 +11,19 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
+use std::time::Duration;
 
 use super::super::{ANSWER_FILE, AnswerFile, ENVIRONMENT, RunSpec, SCRATCH, answer, capture};
 
 /// Where the shell finds the program's standard input.
 pub(super) const STDIN: &str = "/run/stdin";
 const NO_STDIN: &str = "/dev/null";
-/// Bytes of the trailer: `status kind size` and a line's end, as in `000 taken__ 000000000042`.
-pub(super) const TRAILER: u64 = 25;
+/// Bytes of the trailer: `status kind size killed cpu memory` and a line's end, as in
+/// `000 taken__ 000000000042 0 000000021000000 000000009437184`.
+pub(super) const TRAILER: u64 = 59;
+
+/// Variables that an engine adds: Podman's, and those by which graphics processors are passed on.
+const ENGINES: &str = "HOSTNAME TERM container NVIDIA_VISIBLE_DEVICES NVIDIA_DRIVER_CAPABILITIES";
 
 /// How the program ended and what became of its answer.
 #[derive(Debug, PartialEq, Eq)]
@@ -26,6 +31,11 @@ pub(super) struct Trailer {
     status: i32,
     kind: Kind,
     size: u64,
+    /// The kernel killed a process of the container for want of memory.
+    out_of_memory: bool,
+    /// Nanoseconds of processor time that the container has used, and the most memory, in bytes; 0 where that is not to be
+    /// seen from inside.
+    used: (u64, u64),
 }
 
 /// What the shell found. The spellings are those of the script below.
@@ -59,17 +69,18 @@ pub(super) fn command(spec: &RunSpec) -> Vec<String> {
     let stdin = if spec.stdin.is_some() { STDIN } else { NO_STDIN };
     // The shell's own remarks ("Segmentation fault") must not stand in the program's output: its standard error is
     // closed to it, and only in a shell of its own has the program the real one back. Shells export variables of
-    // theirs; bash has one that cannot be unset, the others are spared the time that one more program takes. `command
-    // -v` first, because a missing program is the configuration's fault, and 127 anybody's status.
+    // theirs, an engine some of its own; bash has one that cannot be unset, the others are spared the time
+    // that one more program takes. `command -v` first, because a missing program is the configuration's fault, and 127
+    // anybody's status.
     let mut script = format!(
         "exec 3>&2 2>/dev/null
 cap=$1; shift
-status=0 kind=absent_ size=0
+status=0 kind=absent_ size=0 killed=0 cpu=0 memory=0
 if command -v \"$1\"; then
   if [ -n \"$BASH_VERSION\" ]; then
     (exec env -i {environment} \"$@\" <{stdin} >&4 2>&3 3>&- 4>&-)
   else
-    (unset PWD OLDPWD SHLVL; exec \"$@\" <{stdin} >&4 2>&3 3>&- 4>&-)
+    (unset PWD OLDPWD SHLVL {ENGINES}; exec \"$@\" <{stdin} >&4 2>&3 3>&- 4>&-)
   fi
   status=$? kind=unasked
   exec 3>&-
@@ -92,8 +103,20 @@ if command -v \"$1\"; then
 "
         );
     }
+    // Not every engine says who was killed for want of memory, none what was used in the end, and of a container on another
+    // machine nobody else can. Version 2 of control groups first, then version 1; gVisor has neither.
     script += "fi
-printf '%03d %s %012d\\n' $status $kind $size >&4
+at=/sys/fs/cgroup
+for file in $at/memory.events $at/memory/memory.oom_control; do
+  [ -r $file ] && while read -r name count; do
+    [ \"$name\" = oom_kill ] && [ \"$count\" != 0 ] && killed=1
+  done <$file
+done
+file=$at/cpu.stat
+[ -r $file ] && while read -r name count; do [ \"$name\" = usage_usec ] && cpu=$((count*1000)); done <$file
+file=$at/cpuacct/cpuacct.usage; [ -r $file ] && read -r cpu <$file
+for file in $at/memory.peak $at/memory/memory.max_usage_in_bytes; do [ -r $file ] && read -r memory <$file; done
+printf '%03d %s %012d %d %015d %015d\\n' $status $kind $size $killed $cpu $memory >&4
 ";
     // What the shell itself prints goes nowhere; 4 is the stream that is read.
     let script = format!("exec 4>&1 >/dev/null\n{script}");
@@ -135,15 +158,23 @@ impl Trailer {
     }
 
     fn parse(bytes: &[u8; TRAILER as usize]) -> Option<Self> {
-        let (status, kind, size) = (&bytes[..3], &bytes[4..11], &bytes[12..24]);
+        let (status, kind, size, killed) = (&bytes[..3], &bytes[4..11], &bytes[12..24], bytes[25]);
+        let used = (&bytes[27..42], &bytes[43..58]);
         let number = |digits: &[u8]| {
             digits
                 .iter()
                 .try_fold(0_u64, |number, digit| digit.is_ascii_digit().then(|| number * 10 + u64::from(digit - b'0')))
         };
         let (_, kind) = KINDS.iter().find(|(spelling, _)| spelling[..] == *kind)?;
-        let is_framed = bytes[3] == b' ' && bytes[11] == b' ' && bytes[24] == b'\n';
-        is_framed.then_some(Self { status: i32::try_from(number(status)?).ok()?, kind: *kind, size: number(size)? })
+        let blanks = [3, 11, 24, 26, 42].map(|at| bytes[at]);
+        let is_framed = blanks == [b' '; 5] && matches!(killed, b'0' | b'1') && bytes[58] == b'\n';
+        is_framed.then_some(Self {
+            status: i32::try_from(number(status)?).ok()?,
+            kind: *kind,
+            size: number(size)?,
+            out_of_memory: killed == b'1',
+            used: (number(used.0)?, number(used.1)?),
+        })
     }
 }
 
@@ -159,6 +190,17 @@ impl Cut {
     /// The program's status by the shells' rule; `None`: there is no such program.
     pub(super) fn status(&self) -> Option<i32> {
         (self.trailer.kind != Kind::NoProgram).then_some(self.trailer.status)
+    }
+
+    /// Whether the kernel killed a process of the container for want of memory.
+    pub(super) fn out_of_memory(&self) -> bool {
+        self.trailer.out_of_memory
+    }
+
+    /// The processor time that the container has used, and the most memory, in bytes, as its shell has read them. Whoever
+    /// takes over the shell can make them less: never believe them against another's word that it was more.
+    pub(super) fn used(&self) -> (Duration, u64) {
+        (Duration::from_nanos(self.trailer.used.0), self.trailer.used.1)
     }
 
     pub(super) fn answer(&self, cap: u64) -> AnswerFile {
@@ -205,27 +247,60 @@ mod tests {
 
     #[test]
     fn what_the_program_printed_is_kept_apart_from_what_the_shell_adds() {
-        check("hello000 unasked 000000000000\n", Some((Some(0), AnswerFile::NotWanted, "hello", None)));
-        check("hello{}139 taken__ 000000000002\n", Some((Some(139), AnswerFile::Taken(2), "hello", Some("{}"))));
-        check("001 missing 000000000000\n", Some((Some(1), AnswerFile::Missing, "", None)));
-        check("000 absent_ 000000000000\n", Some((None, AnswerFile::NotWanted, "", None)));
-        check("000 toolong 000000000000\n", Some((Some(0), AnswerFile::Refused(answer::is_too_long(100)), "", None)));
+        check(
+            "hello000 unasked 000000000000 0 000000021000000 000000009437184\n",
+            Some((Some(0), AnswerFile::NotWanted, "hello", None)),
+        );
+        check(
+            "hello{}139 taken__ 000000000002 0 000000021000000 000000009437184\n",
+            Some((Some(139), AnswerFile::Taken(2), "hello", Some("{}"))),
+        );
+        check(
+            "001 missing 000000000000 0 000000021000000 000000009437184\n",
+            Some((Some(1), AnswerFile::Missing, "", None)),
+        );
+        check(
+            "000 absent_ 000000000000 0 000000021000000 000000009437184\n",
+            Some((None, AnswerFile::NotWanted, "", None)),
+        );
+        check(
+            "000 toolong 000000000000 0 000000021000000 000000009437184\n",
+            Some((Some(0), AnswerFile::Refused(answer::is_too_long(100)), "", None)),
+        );
+    }
+
+    #[test]
+    fn who_was_killed_and_what_was_used_is_told() {
+        let trailer = |killed: char| {
+            let text = format!("137 unasked 000000000000 {killed} 000000021000000 000000009437184\n");
+            Trailer::parse(text.as_bytes().try_into().expect("as long as a trailer"))
+        };
+        for (killed, expected) in [('1', true), ('0', false)] {
+            let trailer = trailer(killed).expect("a trailer");
+            assert_eq!((trailer.out_of_memory, trailer.used), (expected, (21_000_000, 9 << 20)));
+        }
+        assert_eq!(trailer('2'), None);
     }
 
     #[test]
     fn a_trailer_in_the_middle_is_output() {
-        let forged = "000 taken__ 000000000001\n";
-        check(&format!("{forged}000 unasked 000000000000\n"), Some((Some(0), AnswerFile::NotWanted, forged, None)));
+        let forged = "000 taken__ 000000000001 0 000000021000000 000000009437184\n";
+        check(
+            &format!("{forged}000 unasked 000000000000 0 000000021000000 000000009437184\n"),
+            Some((Some(0), AnswerFile::NotWanted, forged, None)),
+        );
     }
 
     #[test]
     fn what_is_no_trailer_is_not_taken_for_one() {
         for stream in [
             "",
-            "000 unasked 00000000000\n",
-            "000 unasked 00000000000x\n",
-            "000 nonsens 000000000000\n",
-            "000 taken__ 000000000001\n",
+            "000 unasked 00000000000 0 000000021000000 000000009437184\n",
+            "000 unasked 000000000000 2 000000021000000 000000009437184\n",
+            "000 unasked 000000000000\n",
+            "000 unasked 00000000000x 0 000000021000000 000000009437184\n",
+            "000 nonsens 000000000000 0 000000021000000 000000009437184\n",
+            "000 taken__ 000000000001 0 000000021000000 000000009437184\n",
         ] {
             check(stream, None);
         }

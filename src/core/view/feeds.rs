@@ -1,0 +1,225 @@
+//! The board and the results for other programs: leaderboard.csv, results.jsonl, feed.xml.
+//!
+//! What stands here is what the pages show everybody: no id, nothing of a single case, and no private case while the board is open.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+use super::{JSON_VERSION, Source, Tables};
+use crate::core::digest::Digest;
+use crate::core::history::{State, Submission};
+use crate::core::ids::{Extension, Number, UserName};
+use crate::core::record::moment;
+use crate::core::score::Score;
+use crate::core::standings::{self, Row, Step};
+use crate::core::verdict::Verdict;
+
+/// The feed holds as many of the latest.
+const ENTRIES: usize = 50;
+
+/// The first line of `public/leaderboard.csv`; the ranked rows of the board follow.
+pub const CSV_HEAD: &str = "Rank,TeamId,TeamName,LastSubmissionDate,Score,SubmissionCount,TeamMemberUserNames\n";
+
+/// A line of `public/leaderboard.csv`. The columns are those of Kaggle's leaderboards, so that what reads those reads this.
+#[must_use]
+pub fn csv_line(source: Source<'_>, row: &Row) -> String {
+    let last = source.history.latest_of(&row.user).next().map_or(row.at, |last| last.receipt.at);
+    let name = cell(row.user.as_str());
+    let rank = row.rank.map(|rank| rank.to_string()).unwrap_or_default();
+    let last = last.format("%Y-%m-%d %H:%M:%S");
+    format!("{rank},{name},{name},{last},{},{},{name}\n", row.score, row.attempts)
+}
+
+/// A text as a cell: quoted where it has to be, and never a formula. A spreadsheet takes what begins with one of these for one, also in
+/// quotes; the apostrophe tells it that this is a text.
+fn cell(text: &str) -> String {
+    let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
+    let text = if formula { format!("'{text}") } else { text.to_owned() };
+    if text.contains(['"', ',', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
+}
+
+/// A line of `public/results.jsonl`; a contract.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct NewResult {
+    v: u32,
+    submission: Number,
+    user: UserName,
+    language: Extension,
+    received_at: String,
+    judged_at: String,
+    verdict: Verdict,
+    score: Option<Score>,
+}
+
+impl NewResult {
+    /// A submission's result, once there is one.
+    #[must_use]
+    pub fn new(source: Source<'_>, submission: &Submission) -> Option<Self> {
+        let config = &source.rules.config;
+        let State::Judged { result, at } = &submission.state else {
+            return None;
+        };
+        Some(Self {
+            v: JSON_VERSION,
+            submission: submission.number,
+            user: submission.user.clone(),
+            language: submission.language.clone(),
+            received_at: moment::text(submission.receipt.at),
+            judged_at: moment::text(*at),
+            verdict: result.verdict(&config.cases.public),
+            score: standings::score_on(source.board(), submission, config),
+        })
+    }
+}
+
+/// feed.xml
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct FeedPage {
+    /// What the feed is known by, whatever its address and title.
+    pub id: String,
+    /// When its latest entry happened.
+    pub updated_at: String,
+    /// Users who came to a better score than they had, the latest first.
+    pub entries: Vec<FeedEntry>,
+}
+
+/// Somebody came to a better score.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct FeedEntry {
+    /// What it is known by.
+    pub id: String,
+    /// Who.
+    pub user: UserName,
+    /// When the submission was accepted.
+    pub at: String,
+    /// The score, rounded for people.
+    pub shown: String,
+    /// Whether nobody had a better or an equal one before.
+    pub leads: bool,
+}
+
+/// The feed of new bests.
+#[must_use]
+pub fn feed(source: Source<'_>, tables: &Tables) -> FeedPage {
+    let config = &source.rules.config;
+    let rows = tables.shown.rows.iter();
+    let steps = rows.flat_map(|row| row.steps.iter().map(|step| (&row.user, step)));
+    let mut steps: Vec<(&UserName, &Step)> = steps.filter(|(_, step)| step.score != Score::Infeasible).collect();
+    steps.sort_unstable_by_key(|(_, step)| step.submission);
+    let mut best: Option<Score> = None;
+    let leads: Vec<bool> = (steps.iter())
+        .map(|(_, step)| {
+            let leads = best.is_none_or(|best| step.score.compare(&best, config.score.better).is_lt());
+            if leads {
+                best = Some(step.score);
+            }
+            leads
+        })
+        .collect();
+    let entry = |((user, step), leads): ((&UserName, &Step), bool)| FeedEntry {
+        id: urn(&format!("{} {} {}", step.submission.0, user, moment::text(step.at))),
+        user: user.clone(),
+        at: moment::text(step.at),
+        shown: step.score.shown(config.score.decimals),
+        leads,
+    };
+    let entries: Vec<FeedEntry> = steps.into_iter().zip(leads).rev().take(ENTRIES).map(entry).collect();
+    // A feed is known by its first submission: the same in every generation of the site.
+    let first = source.history.submissions().first().map(|first| first.receipt.at);
+    FeedPage {
+        id: urn(&format!("feed {}", first.map(moment::text).unwrap_or_default())),
+        updated_at: entries
+            .first()
+            .map_or_else(|| moment::text(first.unwrap_or(DateTime::<Utc>::UNIX_EPOCH)), |latest| latest.at.clone()),
+        entries,
+    }
+}
+
+/// A name that no two things share, in the form of a UUID (version 8: of our own making).
+fn urn(text: &str) -> String {
+    let digest = Digest::of(text.as_bytes()).to_string();
+    format!(
+        "urn:uuid:{}-{}-8{}-8{}-{}",
+        &digest[..8],
+        &digest[8..12],
+        &digest[13..16],
+        &digest[17..20],
+        &digest[20..32]
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::config::Board;
+    use crate::core::story::{Story, rules};
+
+    fn told() -> Story {
+        let mut story = Story::default();
+        story.scores("ann", [5.0, 5.0, 90.0]);
+        story.scores("ben", [1.0, 1.5, 80.0]);
+        story.scores("ann", [4.0, 5.0, 70.0]);
+        story.scores("cid", [f64::INFINITY, 1.0, 1.0]);
+        story
+    }
+
+    #[test]
+    fn the_csv_has_the_columns_of_kaggle_and_no_private_score_before_closing() {
+        let mut story = told();
+        let rules = rules("");
+        let text = |story: &Story| {
+            let source = story.source(&rules);
+            let lines = Tables::new(source).shown.rows.iter().map(|row| csv_line(source, row)).collect::<String>();
+            format!("{CSV_HEAD}{lines}")
+        };
+        assert_eq!(
+            text(&story),
+            format!("{CSV_HEAD}1,ben,ben,1970-01-01 00:00:04,2.5,1,ben\n2,ann,ann,1970-01-01 00:00:07,9,2,ann\n")
+        );
+        story.board(Board::Closed);
+        assert!(text(&story).contains("2,ben,ben,1970-01-01 00:00:04,82.5,1,ben"), "{}", text(&story));
+    }
+
+    #[test]
+    fn a_cell_is_never_a_formula_and_comes_back_as_it_was() {
+        for (text, wanted) in [
+            ("ann", "ann"),
+            ("=1+1", "'=1+1"),
+            ("+1", "'+1"),
+            ("-1", "'-1"),
+            ("@A1", "'@A1"),
+            ("\tx", "'\tx"),
+            ("a,\"b\"", "\"a,\"\"b\"\"\""),
+            ("=A1,B1", "\"'=A1,B1\""),
+            ("two\nlines", "\"two\nlines\""),
+        ] {
+            assert_eq!(cell(text), wanted);
+        }
+    }
+
+    #[test]
+    fn the_feed_tells_of_new_bests_the_latest_first() {
+        let story = told();
+        let rules = rules("");
+        let source = story.source(&rules);
+        let feed = feed(source, &Tables::new(source));
+        let told: Vec<_> =
+            feed.entries.iter().map(|entry| (entry.user.as_str(), entry.shown.as_str(), entry.leads)).collect();
+        assert_eq!(told, [("ann", "9", false), ("ben", "2", true), ("ann", "10", true)]);
+        assert_eq!(feed.updated_at, "1970-01-01T00:00:07.000Z");
+        let ids: std::collections::BTreeSet<_> = feed.entries.iter().map(|entry| &entry.id).collect();
+        assert_eq!(ids.len(), 3);
+    }
+
+    #[test]
+    fn the_results_are_those_that_the_pages_show() {
+        let story = told();
+        let rules = rules("");
+        let source = story.source(&rules);
+        let lines: Vec<_> = story.history.submissions().iter().filter_map(|one| NewResult::new(source, one)).collect();
+        let json = serde_json::to_value(&lines[0]).expect("JSON");
+        let keys: Vec<_> = json.as_object().expect("an object").keys().map(String::as_str).collect();
+        assert_eq!(keys.join(" "), "judged_at language received_at score submission user v verdict");
+        assert_eq!((lines.len(), &json["score"]), (4, &10.into()));
+    }
+}

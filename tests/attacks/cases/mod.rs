@@ -1,0 +1,42 @@
+//! The cases, in the order of the table.
+
+mod eval;
+mod leak;
+mod own;
+mod res;
+mod sbx;
+
+use super::ring::Entrance;
+
+/// One case of the table.
+#[derive(Debug, Clone, Copy)]
+pub struct Case {
+    pub id: &'static str,
+    /// What it attacks, for the table.
+    pub what: &'static str,
+    /// Whether it has a competition of its own.
+    pub alone: bool,
+    /// Whether it takes the time of something.
+    pub quiet: bool,
+    pub fight: fn(&mut Entrance<'_>),
+}
+
+impl Case {
+    const fn shared(id: &'static str, what: &'static str, fight: fn(&mut Entrance<'_>)) -> Self {
+        Self { id, what, alone: false, quiet: false, fight }
+    }
+
+    const fn alone(id: &'static str, what: &'static str, fight: fn(&mut Entrance<'_>)) -> Self {
+        Self { id, what, alone: true, quiet: false, fight }
+    }
+
+    const fn quiet(mut self) -> Self {
+        self.quiet = true;
+        self
+    }
+}
+
+/// All of them.
+pub fn all() -> Vec<Case> {
+    [sbx::CASES, res::CASES, eval::CASES, leak::CASES, own::CASES].concat()
+}

@@ -1,0 +1,1 @@
+# OWN-27 DMOJ judge-server #318, whose compiler ran unsandboxed: the look at a file before it is queued is attacked by the file itself. The line that follows makes a compiler run out of stack or memory; nothing may be judged, and the sender is told in words.
