@@ -157,7 +157,7 @@ fn sigterm_under_load_ends_in_order(engine: Engine) {
 
     let asked = Instant::now();
     assert!(contest.stop().success(), "it ends with 0");
-    assert!(asked.elapsed() < Duration::from_secs(10), "it took {:?}", asked.elapsed());
+    assert!(asked.elapsed() < Duration::from_secs(30), "it took {:?}", asked.elapsed());
     assert_eq!(contest.traces(), [""; 0]);
     contest.assert_log_is_whole();
     assert_eq!(contest.events("judged"), [Value::Null; 0], "nothing that was cut short counts");

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::ring::{CANARY, Ring};
-use super::support::{HIDDEN_CASE, HIDDEN_TAG, HIDDEN_WEIGHT, STAFF_TAG, wait_until};
+use super::support::{HIDDEN_CASE, HIDDEN_TAG, HIDDEN_WEIGHT, STAFF_TAG, raw_control, wait_until};
 
 /// How long what was used may take to be given back.
 const SOON: Duration = Duration::from_secs(30);
@@ -286,14 +286,4 @@ fn all_is_escaped(ring: &mut Ring) {
             ring.broken(format!("G6: `podium status` prints a raw {raw}"));
         }
     }
-}
-
-/// The first character that may do something to a terminal or a reader's eye; what divides lines is no such one.
-pub fn raw_control(bytes: &[u8]) -> Option<String> {
-    let Ok(text) = std::str::from_utf8(bytes) else { return Some("byte that is not UTF-8".into()) };
-    let bad = |c: &char| {
-        (c.is_control() && !matches!(c, '\n' | '\t'))
-            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{61c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    text.chars().find(bad).map(|c| format!("{c:?}"))
 }

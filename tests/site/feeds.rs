@@ -11,7 +11,7 @@ fn text(contest: &crate::support::Contest, name: &str) -> String {
 
 /// Reads with Python's own parsers, which have not seen this program.
 #[track_caller]
-fn python(contest: &crate::support::Contest, script: &str) -> String {
+pub fn python(contest: &crate::support::Contest, script: &str) -> String {
     let output = Command::new("python3")
         .args(["-c", script])
         .current_dir(contest.path("public"))

@@ -42,8 +42,8 @@ output = "file"
 [languages.sh]
 command = ["sh", "{source}"]
 [limits]
-cpu = "500ms"
-wall = "8s"
+cpu = "1s"
+wall = "20s"
 memory = "64 MiB"
 output = "64 KiB"
 scratch = "4 MiB"

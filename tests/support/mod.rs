@@ -30,6 +30,6 @@ pub use engine::Engine;
 pub use log::{sha256, sha256_of_file};
 pub use port::free_port;
 pub use program::{answer, slow_answer};
-pub use public::{Site, get};
+pub use public::{Site, get, raw_control};
 pub use verb::{Ran, podium};
 pub use wait::{PATIENCE, wait_until};

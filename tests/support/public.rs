@@ -105,3 +105,13 @@ pub fn get(address: &str, path: &str) -> (String, String) {
     let (head, body) = answer.split_once("\r\n\r\n").expect("an answer has a head");
     (head.to_lowercase(), body.to_owned())
 }
+
+/// The first character that may do something to a terminal or a reader's eye; what divides lines is no such one.
+pub fn raw_control(bytes: &[u8]) -> Option<String> {
+    let Ok(text) = std::str::from_utf8(bytes) else { return Some("byte that is not UTF-8".into()) };
+    let bad = |c: &char| {
+        (c.is_control() && !matches!(c, '\n' | '\t'))
+            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{61c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    text.chars().find(bad).map(|c| format!("{c:?}"))
+}

@@ -10,11 +10,10 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::Case;
-use crate::oracle::raw_control;
 use crate::probe;
 use crate::proxy::{Manner, Proxy};
 use crate::ring::{Entrance, Ring};
-use crate::support::{Engine, answer, slow_answer, wait_until};
+use crate::support::{Engine, answer, raw_control, slow_answer, wait_until};
 
 pub(super) const CASES: &[Case] = &[
     Case::shared("SBX-01", "kernel entry points", |entrance| plain(entrance, "SBX-01")),
