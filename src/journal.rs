@@ -186,8 +186,11 @@ mod tests {
         for seq in 1..=lines {
             let state = if seq % 2 == 0 { Board::Closed } else { Board::Open };
             let header = Header { v: VERSION, seq, at: DateTime::UNIX_EPOCH, prev };
-            let line =
-                Record { header, event: Event::Board(BoardChanged { state, config_sha256: Digest::ZERO }) }.to_line();
+            let line = Record {
+                header,
+                event: Event::Board(BoardChanged { state, frozen: false, config_sha256: Digest::ZERO }),
+            }
+            .to_line();
             prev = Digest::of(line.as_bytes());
             bytes.extend(line.as_bytes());
             bytes.push(b'\n');

@@ -100,7 +100,10 @@
     spellAll(doc);
     for (const row of doc.querySelectorAll('tr[id]')) {
       const name = nameOf(row);
-      if (name === me || row.classList.contains('me')) row.classList.toggle('me', name === me);
+      if (name === me || row.classList.contains('me')) {
+        row.classList.toggle('me', name === me);
+        row.querySelector('th').dataset.me = t('you');
+      }
       if (row.closest('.board')) row.hidden = !name.includes(sought());
     }
     // A piece of the board that is out of sight keeps the room of all its rows: few hits have to stand together.
@@ -299,7 +302,7 @@
     const fresh = newsOf(next), was = rank();
     learn(next);
     dress(next);
-    for (const state of ['open', 'soon', 'closed']) html.classList.toggle(state, next.documentElement.classList.contains(state));
+    for (const state of ['open', 'soon', 'frozen', 'closed']) html.classList.toggle(state, next.documentElement.classList.contains(state));
     if (document.title !== next.title) say('say', document.title = next.title);
     keepingFocus(() => animating(() => {
       for (const id of ['top', 'main', 'foot']) morph($(id), $(id, next));

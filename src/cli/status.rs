@@ -35,6 +35,7 @@ pub(super) struct Arguments {
 struct Status {
     v: u32,
     board: Option<Board>,
+    frozen: bool,
     daemon: Option<Daemon>,
     workers: Option<usize>,
     log_seq: u64,
@@ -132,6 +133,7 @@ fn gather(home: &Home, now: DateTime<Utc>) -> anyhow::Result<Status> {
     let judged = judged(&history);
     Ok(Status {
         v: 1,
+        frozen: history.is_frozen(),
         board: history.board().or(rules.as_ref().ok().map(|rules| rules.config.competition.state)),
         daemon: written.map(|written| Daemon {
             pid: written.pid,
@@ -222,6 +224,7 @@ fn latest(judged: &[JudgedAt<'_>]) -> Vec<Latest> {
 fn shown(status: &Status) -> String {
     let mut text = String::new();
     let board = match status.board {
+        Some(Board::Open) if status.frozen => "frozen: later results are seen by their senders alone",
         Some(Board::Open) => "open: public scores show",
         Some(Board::Closed) => "closed: total scores show",
         None => "unknown",

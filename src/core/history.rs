@@ -20,6 +20,7 @@ use super::verdict::Fault;
 pub struct History {
     head: Option<Head>,
     board: Option<Board>,
+    frozen: bool,
     /// When the log first said that the board is open, and when it last said that it is closed.
     opened_at: Option<DateTime<Utc>>,
     closed_at: Option<DateTime<Utc>>,
@@ -193,7 +194,7 @@ impl History {
                     Board::Open => self.opened_at = self.opened_at.or(Some(at)),
                     Board::Closed => self.closed_at = Some(at),
                 }
-                self.board = Some(change.state);
+                (self.board, self.frozen) = (Some(change.state), change.frozen);
             }
             // Nothing of them is kept: no page, no file.
             Event::Discarded(discarded) => {
@@ -340,6 +341,12 @@ impl History {
     #[must_use]
     pub fn board(&self) -> Option<Board> {
         self.board
+    }
+
+    /// Whether the log last said that the board is frozen.
+    #[must_use]
+    pub fn is_frozen(&self) -> bool {
+        self.frozen
     }
 
     /// When the log first said that the board is open.

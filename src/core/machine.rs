@@ -377,13 +377,13 @@ impl Machine {
 
     fn turn_board(&mut self, now: DateTime<Utc>) {
         let config = &self.rules.config;
-        let state = config.board_at(now);
+        let (state, frozen) = (config.board_at(now), config.is_frozen_at(now));
         // The moment of opening is a line of its own, so that the pages, which know no clock, change with it.
         let opens = config.competition.opens_at.filter(|opens| config.takes_submissions_at(now) && now >= *opens);
         let opened = opens.is_some_and(|opens| self.history.head().is_some_and(|head| head.at < opens));
-        if self.history.board() != Some(state) || opened {
+        if self.history.board() != Some(state) || self.history.is_frozen() != frozen || opened {
             let config_sha256 = self.rules.config_sha256;
-            self.append(now, Event::Board(BoardChanged { state, config_sha256 }));
+            self.append(now, Event::Board(BoardChanged { state, frozen, config_sha256 }));
             self.dirty.everything = true;
         }
     }

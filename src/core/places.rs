@@ -194,7 +194,7 @@ mod tests {
                 let number = story.scores(&format!("user{user}"), [f64::from(*score), 0.0, 0.0]);
                 steps.tell(&story.history, &rules);
                 let Rules { config, users, .. } = &rules;
-                let ground = Ground { history: &story.history, config, users, details: &story };
+                let ground = Ground { history: &story.history, config, users, details: &story, until: None };
                 let board = Standings::new(Board::Open, ground);
                 let row = board.rows.iter().find(|row| row.user.as_str() == format!("user{user}")).expect("ranked");
                 let change = steps.change(number).expect("a place");

@@ -3,7 +3,7 @@
 //! The fields `v, seq, at, prev, event` are a contract, as are the names of the events. Format versions:
 //!
 //! - 1: the first. Since then, in lines of the same version: `discarded`, `judged.reused`, `provenance.settings_sha256`,
-//!   `rejected.set_aside`.
+//!   `rejected.set_aside`, `board.frozen`.
 //!
 //! A reader takes lines of its own version with fields and events that it does not know, so that an older Podium can still read what
 //! a newer one of the same version added.
@@ -338,8 +338,16 @@ pub struct Kept {
 pub struct BoardChanged {
     /// What the board is from here on.
     pub state: Board,
+    /// Whether it stays as it is for everybody but who hands in, until it closes.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub frozen: bool,
     /// The config.toml that says so.
     pub config_sha256: Digest,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 /// Why a line is not a record.
@@ -545,7 +553,11 @@ pub(crate) mod tests {
                     reused: Some(Origin { submission: Number(1), attempt: 2 }),
                 })
             }),
-            Just(Event::Board(BoardChanged { state: Board::Closed, config_sha256: Digest::ZERO })),
+            any::<bool>().prop_map(|frozen| Event::Board(BoardChanged {
+                state: Board::Open,
+                frozen,
+                config_sha256: Digest::ZERO
+            })),
         ]
     }
 
@@ -562,7 +574,7 @@ pub(crate) mod tests {
     #[test]
     fn the_shape_of_a_line_is_the_contract() {
         let header = Header { v: VERSION, seq: 7, at: moment_at(1_795_000_000_123), prev: Digest::ZERO };
-        let event = Event::Board(BoardChanged { state: Board::Open, config_sha256: Digest::ZERO });
+        let event = Event::Board(BoardChanged { state: Board::Open, frozen: false, config_sha256: Digest::ZERO });
         let zeros = "0".repeat(64);
         assert_eq!(
             Record { header, event }.to_line(),

@@ -62,6 +62,7 @@ pub struct Standings {
     /// The unranked reference entries, best first; empty unless the config shows them.
     pub reference: Vec<Row>,
     board: Board,
+    until: Option<DateTime<Utc>>,
 }
 
 /// What the board is a function of.
@@ -75,13 +76,15 @@ pub struct Ground<'a> {
     pub users: &'a Users,
     /// Where the evaluator's further numbers are.
     pub details: &'a dyn Details,
+    /// What was accepted from this moment on does not count: the board was frozen then.
+    pub until: Option<DateTime<Utc>>,
 }
 
 impl Standings {
     /// The board out of the log.
     #[must_use]
     pub fn new(board: Board, ground: Ground<'_>) -> Self {
-        let mut standings = Self { rows: Vec::new(), reference: Vec::new(), board };
+        let mut standings = Self { rows: Vec::new(), reference: Vec::new(), board, until: ground.until };
         for (user, submissions) in ground.history.users() {
             if let Some((row, list)) = standings.row(user, &submissions, ground) {
                 list.of(&mut standings).push(row);
@@ -94,10 +97,10 @@ impl Standings {
         standings
     }
 
-    /// Which scores these are.
+    /// Whether these are the standings of such a board, frozen then or not at all.
     #[must_use]
-    pub fn board(&self) -> Board {
-        self.board
+    pub fn is_of(&self, board: Board, until: Option<DateTime<Utc>>) -> bool {
+        self.board == board && self.until == until
     }
 
     /// Looks at what these users have handed in again; the rules have to be the same.
@@ -117,7 +120,9 @@ impl Standings {
 
     /// A user's row and where it belongs, if it shows.
     fn row(&self, user: &UserName, submissions: &[&Submission], ground: Ground<'_>) -> Option<(Row, List)> {
-        let row = best(self.board, user, submissions, ground.config)?;
+        // They come in the order of acceptance.
+        let shown = submissions.partition_point(|one| ground.until.is_none_or(|until| one.receipt.at < until));
+        let row = best(self.board, user, &submissions[..shown], ground.config)?;
         let row = Row { metrics: self.metrics(row.submission, ground), ..row };
         match ground.users.role_in_history(user, submissions.last().map(|last| last.role)) {
             Role::Student => Some((row, List::Ranked)),
@@ -237,7 +242,7 @@ mod tests {
     }
 
     fn ground<'a>(story: &'a Story, rules: &'a Rules) -> Ground<'a> {
-        Ground { history: &story.history, config: &rules.config, users: &rules.users, details: story }
+        Ground { history: &story.history, config: &rules.config, users: &rules.users, details: story, until: None }
     }
 
     fn board_of(story: &Story, extra: &str, board: Board) -> Vec<(Option<usize>, String, String)> {

@@ -68,7 +68,11 @@ impl Story {
     }
 
     pub(crate) fn board(&mut self, state: Board) -> &mut Self {
-        self.tell(Event::Board(BoardChanged { state, config_sha256: Digest::ZERO }))
+        self.tell(Event::Board(BoardChanged { state, frozen: false, config_sha256: Digest::ZERO }))
+    }
+
+    pub(crate) fn freeze(&mut self) -> &mut Self {
+        self.tell(Event::Board(BoardChanged { state: Board::Open, frozen: true, config_sha256: Digest::ZERO }))
     }
 
     pub(crate) fn accept(&mut self, user: &str) -> Number {

@@ -175,7 +175,7 @@ mod tests {
         let (mut bytes, mut ends, mut prev) = (Vec::new(), Vec::new(), Digest::ZERO);
         while (bytes.len() as u64) < PIECE * 9 {
             let header = Header { v: VERSION, seq: ends.len() as u64 + 1, at: DateTime::UNIX_EPOCH, prev };
-            let event = Event::Board(BoardChanged { state: Board::Open, config_sha256: Digest::ZERO });
+            let event = Event::Board(BoardChanged { state: Board::Open, frozen: false, config_sha256: Digest::ZERO });
             let line = Record { header, event }.to_line();
             prev = Digest::of(line.as_bytes());
             bytes.extend(line.as_bytes());

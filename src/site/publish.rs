@@ -179,7 +179,7 @@ impl Publisher {
     pub fn publish(&mut self, dirty: &Dirty, source: Source<'_>, life: &Life) -> Result<(), PublishError> {
         let mut first = First::default();
         match &mut self.tables {
-            Some(tables) if !dirty.everything && tables.shown.board() == source.board() => {
+            Some(tables) if !dirty.everything && tables.shown.is_of(source.board(), source.frozen_since()) => {
                 tables.refresh(source, &dirty.users);
             }
             _ => {

@@ -13,6 +13,7 @@ mod memory;
 mod metrics;
 mod past;
 mod private;
+mod readers;
 mod strangers;
 mod templates;
 mod user;

@@ -64,6 +64,8 @@ pub struct Competition {
     pub state: Board,
     /// Before this moment no submissions are taken.
     pub opens_at: Option<DateTime<Utc>>,
+    /// From this moment on the board stays as it is until it closes: what is accepted from then on shows to its sender only.
+    pub freezes_at: Option<DateTime<Utc>>,
     /// From this moment on the board is closed.
     pub closes_at: Option<DateTime<Utc>>,
     /// Where the site is, with a slash at its end; `None`: nobody said.
@@ -318,6 +320,12 @@ impl Config {
             Board::Open if competition.closes_at.is_none_or(|closes| now < closes) => Board::Open,
             Board::Open | Board::Closed => Board::Closed,
         }
+    }
+
+    /// Whether the board is frozen at a moment. A closed one never is: its scores are final.
+    #[must_use]
+    pub fn is_frozen_at(&self, now: DateTime<Utc>) -> bool {
+        self.board_at(now) == Board::Open && self.competition.freezes_at.is_some_and(|freezes| now >= freezes)
     }
 
     /// Whether the submissions of one user run one after the other: where there are private cases. Two programs that run at the same time

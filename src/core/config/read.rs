@@ -92,13 +92,18 @@ fn competition<'t>(reader: &mut Reader<'t>, root: &mut Table<'t, '_>) -> Competi
         title,
         state: table.word(reader, "state", &[("open", Board::Open), ("closed", Board::Closed)]).unwrap_or(Board::Open),
         opens_at: table.moment(reader, "opens_at"),
+        freezes_at: table.moment(reader, "freezes_at"),
         closes_at: table.moment(reader, "closes_at"),
         url: table.parsed(reader, "url", git::site),
     };
-    if let (Some(opens), Some(closes)) = (competition.opens_at, competition.closes_at)
-        && closes <= opens
-    {
-        reader.complain(table.line_of(reader, "closes_at"), "competition.closes_at", "has to be later than opens_at");
+    let opens = ("opens_at", competition.opens_at);
+    let freezes = ("freezes_at", competition.freezes_at);
+    let closes = ("closes_at", competition.closes_at);
+    for ((before, first), (key, second)) in [(opens, freezes), (opens, closes), (freezes, closes)] {
+        if first.zip(second).is_some_and(|(first, second)| second <= first) {
+            let line = table.line_of(reader, key);
+            reader.complain(line, format!("competition.{key}"), format!("has to be later than {before}"));
+        }
     }
     table.done(reader);
     competition
@@ -548,5 +553,24 @@ mod tests {
         assert_eq!(at("2025-12-31T23:59:59Z"), (Board::Open, false));
         assert_eq!(at("2026-01-01T00:00:00Z"), (Board::Open, true));
         assert_eq!(at("2026-01-02T00:00:00Z"), (Board::Closed, false));
+    }
+
+    #[test]
+    fn a_board_freezes_while_it_is_open() {
+        let hours =
+            "opens_at = 2026-01-01T00:00:00Z\nfreezes_at = 2026-01-01T20:00:00Z\ncloses_at = 2026-01-02T00:00:00Z\n";
+        let config = config(&format!("{LEAST}[competition]\n{hours}")).expect("good");
+        let frozen = |text: &str| config.is_frozen_at(moment(text).expect("a moment"));
+        assert_eq!(
+            ["2026-01-01T19:59:59Z", "2026-01-01T20:00:00Z", "2026-01-02T00:00:00Z"].map(frozen),
+            [false, true, false]
+        );
+        let late = hours.replace("20:00", "00:00").replace("01-02T", "01-01T");
+        assert_eq!(
+            problems(&format!("{LEAST}[competition]\n{late}")),
+            "config.toml:7: competition.freezes_at: has to be later than opens_at\n\
+             config.toml:8: competition.closes_at: has to be later than opens_at\n\
+             config.toml:8: competition.closes_at: has to be later than freezes_at"
+        );
     }
 }

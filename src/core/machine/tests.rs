@@ -439,6 +439,29 @@ fn the_board_turns_by_the_config_and_by_the_clock_and_each_turn_is_one_line() {
 }
 
 #[test]
+fn the_board_freezes_and_thaws_by_the_clock_and_by_the_config_and_each_turn_is_one_line() {
+    let tick = || Input::Tick { free_bytes: u64::MAX };
+    let hours = format!(
+        "[competition]\nfreezes_at = \"{}\"\ncloses_at = \"{}\"\n",
+        after(10).to_rfc3339(),
+        after(20).to_rfc3339()
+    );
+    let mut machine = ready(&rules(&hours));
+    let turns = |machine: &mut Machine, seconds, input| {
+        let told = lines(&machine.handle(after(seconds), input));
+        assert!(told.iter().all(|line| line.contains("\"event\":\"board\"")), "{told:?}");
+        (told.len(), machine.history().is_frozen())
+    };
+    assert_eq!(turns(&mut machine, 9, tick()), (0, false));
+    assert_eq!(turns(&mut machine, 10, tick()), (1, true));
+    assert_eq!(turns(&mut machine, 11, tick()), (0, true));
+    assert_eq!(turns(&mut machine, 12, Input::Rules(rules(""))), (1, false), "whoever takes the line out thaws it");
+    assert_eq!(turns(&mut machine, 13, Input::Rules(rules(&hours))), (1, true));
+    assert_eq!(turns(&mut machine, 20, tick()), (1, false), "a closed board is not frozen");
+    assert_eq!(machine.history().board(), Some(Board::Closed));
+}
+
+#[test]
 fn a_file_is_taken_when_it_was_renamed_in_or_has_settled_and_nobody_writes_it() {
     let taken = |change: &dyn Fn(&mut Found)| {
         let mut machine = ready(&rules(""));

@@ -60,6 +60,8 @@ pub struct BoardRow {
     pub submission: Number,
     /// How many of the user's submissions were judged.
     pub attempts: usize,
+    /// How many the user has handed in since the board was frozen.
+    pub unseen: usize,
     /// How far behind the first, from 0 (level) to 100 (the last finite score); `None` where infeasible.
     pub behind: Option<u8>,
     /// By how many ranks it moved up, or down where negative: since [`BoardPage::moved_since`], or from the public rank to the final one.
@@ -85,9 +87,18 @@ pub struct Place {
     /// With `attempts` it says which submissions the row is made of.
     submission: Number,
     attempts: usize,
+    unseen: usize,
     /// When the user handed in last.
     last: DateTime<Utc>,
     span: Span,
+}
+
+impl Place {
+    /// How many submissions the user has handed in since the board was frozen.
+    #[must_use]
+    pub fn unseen(&self) -> usize {
+        self.unseen
+    }
 }
 
 /// The best scores of the first over time.
@@ -125,6 +136,7 @@ pub struct LeaderboardJson<R> {
     unit: String,
     log: LogHead,
     updated_at: Option<String>,
+    frozen_since: Option<String>,
     rows: Vec<R>,
     reference: Vec<R>,
 }
@@ -172,6 +184,7 @@ pub(super) fn ground<'a>(source: Source<'a>) -> Ground<'a> {
         config: &source.rules.config,
         users: &source.rules.users,
         details: source.details,
+        until: source.frozen_since(),
     }
 }
 
@@ -206,6 +219,10 @@ pub fn board<'a>(source: Source<'_>, tables: &'a Tables) -> BoardView<'a> {
     let ends = (rows.iter().find_map(finite), rows.iter().rev().find_map(finite));
     let span = span(source.history).in_steps();
     let last = |row: &Row| source.history.latest_of(&row.user).next().map_or(row.at, |last| last.receipt.at);
+    let frozen = source.frozen_since();
+    let unseen = |row: &Row| {
+        frozen.map_or(0, |_| source.history.latest_of(&row.user).take_while(|one| source.hides(one)).count())
+    };
     let place = |row: &Row, shared, was: Option<usize>| Place {
         rank: row.rank,
         shared,
@@ -214,6 +231,7 @@ pub fn board<'a>(source: Source<'_>, tables: &'a Tables) -> BoardView<'a> {
         behind: behind(row.score, ends.0, ends.1),
         submission: row.submission,
         attempts: row.attempts,
+        unseen: unseen(row),
         last: last(row),
         span,
     };
@@ -272,6 +290,7 @@ impl BoardRow {
             at: moment::text(row.at),
             submission: row.submission,
             attempts: row.attempts,
+            unseen: place.unseen,
             behind: place.behind,
             moved: place.moved,
             public_rank: place.public_rank,
@@ -295,6 +314,7 @@ impl<R> LeaderboardJson<R> {
             unit: site.unit,
             log: LogHead::of(head),
             updated_at: head.map(|head| moment::text(head.at)),
+            frozen_since: site.frozen_since,
             rows,
             reference,
         }

@@ -114,6 +114,8 @@ pub struct ContestObject {
     name: String,
     start_time: Option<String>,
     duration: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scoreboard_freeze_duration: Option<String>,
     scoreboard_type: &'static str,
     main_scoreboard_group_id: &'static str,
 }
@@ -175,7 +177,11 @@ pub struct Team {
 #[derive(Debug, Clone, Serialize)]
 pub struct ContestState {
     started: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    frozen: Option<String>,
     ended: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    thawed: Option<String>,
     finalized: Option<String>,
     end_of_updates: Option<String>,
 }
@@ -333,6 +339,7 @@ impl<'a> Contest<'a> {
             name: competition.title.clone(),
             start_time: self.start.or(competition.opens_at).map(moment::text),
             duration: relative(duration.max(TimeDelta::zero())),
+            scoreboard_freeze_duration: self.frozen().zip(end).map(|(frozen, end)| relative(end - frozen)),
             scoreboard_type: "score",
             main_scoreboard_group_id: STUDENTS,
         }
@@ -415,10 +422,20 @@ impl<'a> Contest<'a> {
         let settled = ended.filter(|_| self.is_final()).map(|ended| self.settled_at(ended));
         ContestState {
             started: self.start.map(moment::text),
+            frozen: self.frozen().map(moment::text),
             ended: ended.map(moment::text),
+            // Closing shows everything.
+            thawed: self.frozen().and(ended).map(moment::text),
             finalized: settled.map(moment::text),
             end_of_updates: settled.map(|at| moment::text(at + A_MOMENT)),
         }
+    }
+
+    /// When the board froze, if it did before its end.
+    fn frozen(&self) -> Option<DateTime<Utc>> {
+        let freezes = self.source.rules.config.competition.freezes_at;
+        let end = self.ended().or(self.source.history.head().map(|head| head.at));
+        freezes.filter(|at| self.start.is_some_and(|start| start <= *at) && end.is_some_and(|end| *at < end))
     }
 
     fn ended(&self) -> Option<DateTime<Utc>> {
@@ -461,7 +478,7 @@ impl<'a> Contest<'a> {
     }
 
     fn judgement(&self, submission: &Submission) -> Option<Judgement> {
-        let end = judged_at(submission)?;
+        let end = judged_at(submission).filter(|_| !self.source.hides(submission))?;
         let verdict = submission.judged()?.verdict(&self.source.rules.config.cases.public);
         // What was judged before was not begun.
         let start = submission.started_at.unwrap_or(end);
@@ -480,6 +497,7 @@ impl<'a> Contest<'a> {
     /// The score that shows.
     fn score(&self, submission: &Submission) -> Option<Score> {
         standings::score_on(self.board, submission, &self.source.rules.config)
+            .filter(|_| !self.source.hides(submission))
     }
 
     /// `scoreboard`

@@ -52,13 +52,16 @@ pub struct NewResult {
 }
 
 impl NewResult {
-    /// A submission's result, once there is one.
+    /// A submission's result, once there is one that everybody may see.
     #[must_use]
     pub fn new(source: Source<'_>, submission: &Submission) -> Option<Self> {
         let config = &source.rules.config;
         let State::Judged { result, at } = &submission.state else {
             return None;
         };
+        if source.hides(submission) {
+            return None;
+        }
         Some(Self {
             v: JSON_VERSION,
             submission: submission.number,

@@ -17,6 +17,7 @@ mod staff;
 mod submission;
 mod user;
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::config::{Better, Board};
@@ -69,6 +70,20 @@ impl<'a> Source<'a> {
         self.history.board().unwrap_or(self.rules.config.competition.state)
     }
 
+    /// Since when the board is frozen, if it is: by the log's clock, as the moment of freezing is a line of it.
+    #[must_use]
+    pub fn frozen_since(&self) -> Option<DateTime<Utc>> {
+        let head = self.history.head()?;
+        let freezes = self.rules.config.competition.freezes_at?;
+        (self.board() == Board::Open && head.at >= freezes).then_some(freezes)
+    }
+
+    /// Whether what came of a submission is not to be seen by others than its sender, because it came in while the board is frozen.
+    #[must_use]
+    pub fn hides(&self, submission: &Submission) -> bool {
+        self.frozen_since().is_some_and(|since| submission.receipt.at >= since)
+    }
+
     /// The whole of a submission's result, once there is one: only its own page needs that.
     ///
     /// # Errors
@@ -90,6 +105,10 @@ pub struct Site {
     pub board: Board,
     /// `public` or `total`: which scores show.
     pub scores: Scores,
+    /// Since when the board stays as it is, if it is frozen.
+    pub frozen_since: Option<String>,
+    /// When it freezes by itself, if that is to come.
+    pub freezes_at: Option<String>,
     /// When the board closes by itself, if it is open and does.
     pub closes_at: Option<String>,
     /// When it opens by itself, if that is to come.
@@ -170,6 +189,10 @@ pub fn site(source: Source<'_>) -> Site {
         title: config.competition.title.clone(),
         board,
         scores: scores(board),
+        frozen_since: source.frozen_since().map(moment::text),
+        freezes_at: (config.competition.freezes_at)
+            .filter(|_| board == Board::Open && source.frozen_since().is_none())
+            .map(moment::text),
         closes_at: if board == Board::Open { config.competition.closes_at.map(moment::text) } else { None },
         // By the log's clock: the opening is a line of it.
         opens_at: (config.competition.opens_at)
@@ -332,16 +355,17 @@ mod tests {
         story
     }
 
+    /// The log's head is the one thing that may differ: it is the hash of lines that hold everything.
+    fn blind(text: String) -> String {
+        let heads = text
+            .split('"')
+            .filter(|word| word.len() == 64 && word.bytes().all(|b| b.is_ascii_hexdigit()))
+            .map(str::to_owned);
+        heads.collect::<Vec<_>>().into_iter().fold(text, |text, head| text.replace(&head, "HEAD"))
+    }
+
     #[test]
     fn while_open_no_view_depends_on_a_private_case() {
-        // The log's head is the one thing that may differ: it is the hash of lines that hold everything.
-        let blind = |text: String| {
-            let heads = text
-                .split('"')
-                .filter(|word| word.len() == 64 && word.bytes().all(|b| b.is_ascii_hexdigit()))
-                .map(str::to_owned);
-            heads.collect::<Vec<_>>().into_iter().fold(text, |text, head| text.replace(&head, "HEAD"))
-        };
         let rules = rules("");
         let with = told(Some);
         let without = told(|case| (case.case.as_str() != "secret").then_some(case));
@@ -351,6 +375,56 @@ mod tests {
             assert_eq!(one, two);
             assert!(!one.contains("secret") && !one.contains("73"), "{one}");
         }
+    }
+
+    /// Frozen between the second and the third submission, whose scores are these.
+    fn frozen(rules: &mut Rules, hidden: [[f64; 3]; 2]) -> Story {
+        let mut story = Story::default();
+        story.board(Board::Open);
+        story.scores("alice", [5.0, 5.0, 9.0]);
+        story.scores("bob", [4.0, 4.0, 9.0]);
+        story.freeze();
+        rules.config.competition.freezes_at = story.history.head().map(|head| head.at);
+        story.scores("alice", hidden[0]);
+        story.scores("carol", hidden[1]);
+        story
+    }
+
+    #[test]
+    fn while_frozen_no_public_view_depends_on_what_came_in_since() {
+        let mut rules = rules("");
+        let failed = [f64::INFINITY, 2.0, 2.0];
+        let (one, two) = (frozen(&mut rules, [[1.0; 3]; 2]), frozen(&mut rules, [failed, [7.0; 3]]));
+        assert_eq!(blind(everything(one.source(&rules))), blind(everything(two.source(&rules))));
+        let best = |story: &Story, rules: &Rules| {
+            let rows = Tables::new(story.source(rules)).shown.rows;
+            rows.into_iter().map(|row| format!("{} {}", row.user, row.score)).collect::<Vec<_>>()
+        };
+        assert_eq!(best(&one, &rules), ["bob 8", "alice 10"]);
+        let view = Tables::new(one.source(&rules));
+        let unseen = board(one.source(&rules), &view);
+        let unseen: Vec<usize> = unseen.rows.iter().map(|(_, place)| place.unseen()).collect();
+        assert_eq!(unseen, [0, 1], "that alice has handed in since is no secret");
+        // Its sender sees everything but a place.
+        let third = one.history.get(Number(3)).expect("accepted");
+        let (page, json) = page_of(one.source(&rules), third);
+        assert_eq!(
+            (page.public_score.as_deref(), page.place, json.verdict),
+            (Some("2"), None, Some(Verdict::Accepted))
+        );
+        // A thaw, or closing, shows everything.
+        rules.config.competition.freezes_at = None;
+        assert_eq!(best(&one, &rules), ["alice 2", "carol 2", "bob 8"]);
+    }
+
+    #[test]
+    fn a_closed_board_is_not_frozen() {
+        let mut rules = rules("");
+        let mut story = frozen(&mut rules, [[1.0; 3]; 2]);
+        assert!(site(story.source(&rules)).frozen_since.is_some());
+        story.board(Board::Closed);
+        assert_eq!(site(story.source(&rules)).frozen_since, None);
+        assert_eq!(Tables::new(story.source(&rules)).shown.rows.len(), 3);
     }
 
     #[test]
@@ -450,7 +524,7 @@ mod tests {
         };
 
         let leaderboard = serde_json::to_value(leaderboard(source)).expect("JSON");
-        assert_eq!(keys(&leaderboard), "better log reference rows scores state title unit updated_at v");
+        assert_eq!(keys(&leaderboard), "better frozen_since log reference rows scores state title unit updated_at v");
         assert_eq!(keys(&leaderboard["rows"][0]), "at attempts rank score submission user");
         assert_eq!(keys(&leaderboard["log"]), "head seq");
 

@@ -91,8 +91,8 @@ pub struct Finished {
     pub user: UserName,
     /// When it was judged.
     pub at: String,
-    /// The verdict of the public cases.
-    pub verdict: Verdict,
+    /// The verdict of the public cases; `None` while a frozen board hides it.
+    pub verdict: Option<Verdict>,
     /// For the look of it.
     pub tone: Tone,
 }
@@ -206,12 +206,15 @@ fn recent(source: Source<'_>) -> Vec<Finished> {
     finished
         .into_iter()
         .take(RECENT)
-        .map(|(at, submission, verdict)| Finished {
-            submission: submission.number,
-            user: submission.user.clone(),
-            at: moment::text(at),
-            verdict,
-            tone: tone(verdict),
+        .map(|(at, submission, verdict)| {
+            let verdict = Some(verdict).filter(|_| !source.hides(submission));
+            Finished {
+                submission: submission.number,
+                user: submission.user.clone(),
+                at: moment::text(at),
+                verdict,
+                tone: verdict.map_or(Tone::None, tone),
+            }
         })
         .collect()
 }

@@ -43,6 +43,8 @@ pub struct SubmissionPage {
     pub total_score: Option<String>,
     /// What it did to its user's place on the public board, at the moment of its judging.
     pub place: Option<PlaceView>,
+    /// Whether the board is frozen and shows nobody else what came of it.
+    pub hidden: bool,
     /// The public cases.
     pub cases: Vec<CaseView>,
     /// The program itself, to be downloaded.
@@ -264,6 +266,10 @@ pub fn submission(
         Board::Open => None,
         Board::Closed => judged.and_then(|judged| judged.score(config.cases.all(), &config.score)),
     };
+    // A place tells of others, whose results may be hidden.
+    let judged_since_freezing = source
+        .frozen_since()
+        .is_some_and(|since| matches!(&submission.state, State::Judged { at, .. } if *at >= since));
     let receipt = receipt(submission.receipt, Some(submission.sha256));
     let reused = judged.and_then(Outcome::reused).map(|origin| origin.submission);
     let (since, judged_at) = match &submission.state {
@@ -281,7 +287,11 @@ pub fn submission(
         reason: None,
         public_score: public_score.map(|score| score.shown(decimals)),
         total_score: total_score.map(|score| score.shown(decimals)),
-        place: beside.change.map(|change| place(change, submission.number, decimals)),
+        place: beside
+            .change
+            .filter(|_| !judged_since_freezing)
+            .map(|change| place(change, submission.number, decimals)),
+        hidden: source.hides(submission),
         cases: public.iter().map(|case| case_view(source.rules, submission, case, &mut beside)).collect(),
         source: beside.source,
         since,
@@ -327,6 +337,7 @@ pub fn refused(refused: &Refused, rejected: &Rejected) -> (SubmissionPage, Statu
         public_score: None,
         total_score: None,
         place: None,
+        hidden: false,
         cases: Vec::new(),
         source: None,
         since: None,

@@ -72,8 +72,10 @@ pub struct UserSubmission {
     pub at: String,
     /// `waiting`, `running` or `judged`.
     pub state: StateName,
-    /// The verdict of the public cases.
+    /// The verdict of the public cases; `None` also where it is hidden.
     pub verdict: Option<Verdict>,
+    /// Whether a frozen board hides what came of it.
+    pub hidden: bool,
     /// For the look of it.
     pub tone: Tone,
     /// The score that shows, rounded for people.
@@ -92,8 +94,10 @@ pub fn user(source: Source<'_>, user: &UserName) -> UserPage {
     let config = &source.rules.config;
     let board = source.board();
     let submissions = source.history.of_user(user);
-    let row = standings::best(board, user, &submissions, config);
-    let scores: Vec<_> = submissions
+    // They come in the order of acceptance.
+    let seen = submissions.partition_point(|submission| !source.hides(submission));
+    let row = standings::best(board, user, &submissions[..seen], config);
+    let scores: Vec<_> = submissions[..seen]
         .iter()
         .filter_map(|submission| Some((submission.receipt.at, standings::score_on(board, submission, config)?)))
         .collect();
@@ -109,16 +113,20 @@ pub fn user(source: Source<'_>, user: &UserName) -> UserPage {
             .iter()
             .rev()
             .map(|submission| {
-                let verdict = submission.judged().map(|judged| judged.verdict(&config.cases.public));
+                let hidden = source.hides(submission);
+                let judged = submission.judged().filter(|_| !hidden);
+                let verdict = judged.map(|judged| judged.verdict(&config.cases.public));
                 UserSubmission {
                     submission: submission.number,
                     at: moment::text(submission.receipt.at),
                     state: state_name(&submission.state),
                     verdict,
+                    hidden,
                     tone: verdict.map_or(Tone::None, tone),
                     shown: standings::score_on(board, submission, config)
+                        .filter(|_| !hidden)
                         .map(|score| score.shown(config.score.decimals)),
-                    reused: submission.judged().and_then(Outcome::reused).map(|origin| origin.submission),
+                    reused: judged.and_then(Outcome::reused).map(|origin| origin.submission),
                     improved: row
                         .as_ref()
                         .is_some_and(|row| row.steps.iter().skip(1).any(|step| step.submission == submission.number)),
