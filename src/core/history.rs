@@ -38,8 +38,8 @@ pub struct History {
     durations: Recent,
     /// Accepted and not judged, by user.
     pending: BTreeMap<UserName, BTreeSet<Number>>,
-    /// The bytes of sources and outputs that are kept, by user.
-    kept: BTreeMap<UserName, u64>,
+    /// What is kept of sources and outputs, by user.
+    kept: BTreeMap<UserName, Disk>,
     aside: Aside,
     /// When files were refused last, by whose they were.
     refusals: BTreeMap<Option<UserName>, VecDeque<DateTime<Utc>>>,
@@ -51,6 +51,14 @@ pub struct History {
     evaluator: Option<(Number, Digest)>,
     /// What was judged, in the order of the lines that say so.
     judgings: Vec<Number>,
+}
+
+/// Bytes that are kept of one user.
+#[derive(Debug, Clone, Default)]
+struct Disk {
+    sources: u64,
+    /// By case, because how much is printed in a private one is as private as what is printed.
+    outputs: BTreeMap<CaseName, u64>,
 }
 
 /// So many moments of refusals are remembered for each user.
@@ -216,7 +224,7 @@ impl History {
         self.by_user.entry(user.clone()).or_default().push(accepted.submission);
         self.unfinished.insert(accepted.submission);
         self.pending.entry(user.clone()).or_default().insert(accepted.submission);
-        *self.kept.entry(user.clone()).or_default() += accepted.size;
+        self.kept.entry(user.clone()).or_default().sources += accepted.size;
         self.submissions.push(Submission {
             number: accepted.submission,
             id: accepted.id.clone(),
@@ -299,7 +307,10 @@ impl History {
         }
         // What was reused is kept where it was, once.
         if judged.reused.is_none() {
-            *self.kept.entry(user).or_default() += judged.kept_bytes();
+            let kept = self.kept.entry(user).or_default();
+            for case in judged.cases.iter().filter(|case| !case.files.is_empty()) {
+                *kept.outputs.entry(case.case.clone()).or_default() += case.kept_bytes();
+            }
             self.judged.insert(what, judged.submission);
         }
         if let Some(took) = took {
@@ -413,10 +424,14 @@ impl History {
         self.pending.get(user).map_or(0, BTreeSet::len)
     }
 
-    /// What results/ keeps for a user, in bytes: sources, outputs, and the refused files that were set aside.
+    /// What results/ keeps for a user, in bytes: sources, what was printed in these cases, and the refused files that were set aside.
     #[must_use]
-    pub fn disk_of(&self, user: &UserName) -> u64 {
-        self.kept.get(user).copied().unwrap_or(0).saturating_add(self.aside.bytes_of(user))
+    pub fn disk_of(&self, user: &UserName, cases: &[CaseName]) -> u64 {
+        let kept = self.kept.get(user).map_or(0, |kept| {
+            let outputs = cases.iter().filter_map(|case| kept.outputs.get(case));
+            outputs.fold(kept.sources, |sum, bytes| sum.saturating_add(*bytes))
+        });
+        kept.saturating_add(self.aside.bytes_of(user))
     }
 
     /// The refused files that are set aside.
@@ -560,6 +575,14 @@ impl Submission {
     }
 }
 
+impl CaseResult {
+    /// The bytes of the files that were kept of it.
+    #[must_use]
+    pub fn kept_bytes(&self) -> u64 {
+        self.files.iter().map(|file| file.bytes).fold(0, u64::saturating_add)
+    }
+}
+
 impl Judged {
     /// The judging whose files are this one's.
     #[must_use]
@@ -570,7 +593,7 @@ impl Judged {
     /// The bytes of all files that were kept of it.
     #[must_use]
     pub fn kept_bytes(&self) -> u64 {
-        self.cases.iter().flat_map(|case| &case.files).map(|file| file.bytes).fold(0, u64::saturating_add)
+        self.cases.iter().map(CaseResult::kept_bytes).fold(0, u64::saturating_add)
     }
 
     /// A case's result.

@@ -75,7 +75,8 @@ pub fn objection(
         );
         return Some((Refusal::Pending, reason));
     }
-    let disk = history.disk_of(user);
+    // Not what private cases print: a refusal, and its very number, would tell of it.
+    let disk = history.disk_of(user, &rules.config.cases.public);
     if let Some(most) = limits.disk_per_user.filter(|most| disk.saturating_add(size) > *most) {
         let reason = format!(
             "at most {most} bytes are kept for a user, {disk} are, and this file has {size}; only staff can make room"

@@ -259,7 +259,7 @@ fn state_name(state: &State) -> StateName {
 mod tests {
     use super::*;
     use crate::core::ids::Number;
-    use crate::core::record::{CaseResult, Event};
+    use crate::core::record::{CaseResult, Event, Kept};
     use crate::core::standings::{Row, Standings};
     use crate::core::story::{Story, case, id, rules};
 
@@ -348,6 +348,7 @@ mod tests {
                 cpu_seconds: 73.0,
                 peak_memory_bytes: 73_737,
                 metrics: [("moves".to_owned(), 73.0), ("secret number".to_owned(), 73.0)].into(),
+                files: vec![Kept { name: "stdout".into(), bytes: 7_300, whole: None, sha256: Digest::ZERO }],
                 ..case("secret", verdict, Some(secret))
             };
             story.judge(number, public.into_iter().chain([hidden]).filter_map(&change).collect());
@@ -366,7 +367,7 @@ mod tests {
 
     #[test]
     fn while_open_no_view_depends_on_a_private_case() {
-        let rules = rules("");
+        let rules = rules("[submissions]\ndisk_per_user = \"1 GB\"\nrate = \"9/1h\"\npending_per_user = 9\n");
         let with = told(Some);
         let without = told(|case| (case.case.as_str() != "secret").then_some(case));
         for pages in [everything, private] {

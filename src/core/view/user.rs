@@ -150,6 +150,9 @@ fn quotas(source: Source<'_>, user: &UserName, latest: Option<DateTime<Utc>>) ->
     let plain = |kind, used, most| Quota { kind, used, most, window_ms: None, next_at: None };
     let pending =
         limits.pending_per_user.map(|most| plain(Refusal::Pending, history.pending_of(user) as u64, most as u64));
-    let disk = limits.disk_per_user.map(|most| plain(Refusal::Disk, history.disk_of(user), most));
+    // While a board is frozen it would tell how much the hidden submissions print.
+    let is_told = !history.latest_of(user).next().is_some_and(|latest| source.hides(latest));
+    let disk = (limits.disk_per_user.filter(|_| is_told))
+        .map(|most| plain(Refusal::Disk, history.disk_of(user, &source.rules.config.cases.public), most));
     rate.into_iter().chain(pending).chain(disk).collect()
 }

@@ -58,7 +58,11 @@ fn only_when_hidden(what: &str) -> String {
 
 fn page_audit(entrance: &mut Entrance<'_>) {
     entrance.alone(
-        |competition| competition,
+        // With quotas, which say on pages what was used of them.
+        |competition| {
+            let bounded = competition.set("submissions.disk_per_user", "1 GiB").set("submissions.rate", "99/1h");
+            bounded.set("submissions.pending_per_user", 99)
+        },
         |ring| {
             for (user, what) in
                 [("amy", "pass"), ("ben", "sys.exit(9)"), ("cleo", "time.sleep(1)"), ("dan", "print(5); sys.exit(0)")]
@@ -95,6 +99,9 @@ fn page_audit(entrance: &mut Entrance<'_>) {
                     case["peak_memory_bytes"] = 99_999_999.into();
                     case["message"] = "another message".into();
                     case["metrics"] = serde_json::json!({ "other": 1 });
+                    for file in case["files"].as_array_mut().into_iter().flatten() {
+                        file["bytes"] = 54_321.into();
+                    }
                 }
             });
             let changed = rebuilt(ring, &other);
