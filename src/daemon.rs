@@ -39,7 +39,7 @@ use crate::files;
 use crate::home::Home;
 use crate::journal::{Journal, JournalError};
 use crate::settings;
-use crate::site::{Life, Live, Publisher, Round};
+use crate::site::{Life, Live, PublishError, Publisher, Round};
 
 use engines::Engines;
 use inputs::Message;
@@ -62,6 +62,9 @@ const HEARTBEAT: Duration = Duration::from_secs(2);
 const EVERYBODY: u64 = 3;
 /// Pages that are still to be made anew when a daemon ends have this long: the next one makes all of them.
 const REBUILD_PATIENCE: Duration = Duration::from_secs(2);
+/// Pages that fail by a template or a line of the log fail again until somebody mends it, which may be days: until then every page anew is
+/// tried this often.
+const RETRY_PAUSE: Duration = Duration::from_secs(600);
 /// After a request to end, what runs is cancelled and waited for at most this long.
 const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -108,8 +111,10 @@ struct Daemon {
     probing: CancellationToken,
     rules: watch::Sender<Arc<Rules>>,
     dirty: Dirty,
-    /// Pages that could not be written: tried again with every sign of life.
+    /// Pages that are not up to date: tried again with every sign of life,
     unpublished: Dirty,
+    /// but not before this.
+    retry_from: Instant,
     /// Files that could not be removed from the inbox: every scan finds them again, and they are complained of once.
     stuck: BTreeSet<FileKey>,
     /// Signs of life so far.
@@ -165,6 +170,7 @@ pub async fn run(
         rules: rules_sender,
         dirty: Dirty::default(),
         unpublished: Dirty::default(),
+        retry_from: Instant::now(),
         stuck: BTreeSet::new(),
         beats: 0,
         beat_from: Instant::now() + HEARTBEAT,
@@ -266,6 +272,8 @@ impl Daemon {
                     tracing::info!(config = %rules.config_sha256.short(), "the settings changed and are in force");
                     let (publisher, problems) = Publisher::new(&self.home);
                     (self.publisher, self.state.problems) = (publisher, problems);
+                    // What failed is part of everything, which is made anew now.
+                    self.unpublished = Dirty::default();
                     if rules.config.sandbox != self.machine.rules().config.sandbox {
                         // An image of the old settings may take minutes, and nobody wants it any more.
                         self.probing.cancel();
@@ -507,11 +515,9 @@ impl Daemon {
         let source = Source { history: self.machine.history(), rules: self.machine.rules(), details: &self.journal };
         match self.publisher.publish(&dirty, source, life) {
             Ok(()) if self.publisher.is_rebuilding() => {}
-            Ok(()) => self.state.publishing_works(),
-            Err(error) => {
-                self.state.complain(&error);
-                self.unpublished.merge(dirty);
-            }
+            Ok(()) if self.unpublished.is_clean() => self.state.publishing_works(),
+            Ok(()) => {}
+            Err(error) => self.try_later(&error, dirty),
         }
         if dirty_everything {
             self.live.again();
@@ -539,17 +545,20 @@ impl Daemon {
         match outcome {
             Some(Ok(())) if self.unpublished.is_clean() => self.state.publishing_works(),
             Some(Ok(())) | None => {}
-            Some(Err(error)) => {
-                self.state.complain(&error);
-                self.unpublished.everything = true;
-            }
+            Some(Err(error)) => self.try_later(&error, Dirty { everything: true, ..Dirty::default() }),
         }
+    }
+
+    fn try_later(&mut self, error: &PublishError, dirty: Dirty) {
+        self.state.complain(error);
+        self.unpublished.merge(dirty);
+        self.retry_from = Instant::now() + if error.passes() { Duration::ZERO } else { RETRY_PAUSE };
     }
 
     fn beat(&mut self) {
         let (began, now) = (Instant::now(), Utc::now());
         // Not again from the beginning before it has come to its end.
-        if !self.publisher.is_rebuilding() {
+        if !self.publisher.is_rebuilding() && began >= self.retry_from {
             self.dirty.merge(std::mem::take(&mut self.unpublished));
         }
         if self.dirty.is_clean() {

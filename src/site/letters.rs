@@ -18,8 +18,8 @@ impl Line {
     /// As it was when the log's last line was written: a function of the log, as everything in an outbox.
     fn of(&self, source: Source<'_>) -> &BTreeMap<Number, Waiting> {
         self.0.get_or_init(|| {
-            let (page, _) = view::queue(source, None);
-            page.waiting.into_iter().map(|row| (row.entry.submission, row.entry)).collect()
+            let (_, json) = view::queue(source, None);
+            json.into_waiting().into_iter().map(|entry| (entry.submission, entry)).collect()
         })
     }
 }

@@ -117,14 +117,28 @@ pub enum PublishError {
     },
 }
 
-/// The first thing that went wrong, while the rest goes on.
+/// The first thing that went wrong, while the rest goes on; what passes before what does not.
 #[derive(Default)]
 pub(super) struct First(Option<PublishError>);
 
 impl First {
     pub(super) fn note(&mut self, outcome: Result<(), PublishError>) {
-        if let Err(error) = outcome {
-            self.0.get_or_insert(error);
+        if let Err(error) = outcome
+            && self.0.as_ref().is_none_or(|first| !first.passes() && error.passes())
+        {
+            self.0 = Some(error);
+        }
+    }
+}
+
+impl PublishError {
+    /// Whether trying again at once may do: a full disk gets room. A template and a line of the log stay as they are until somebody mends
+    /// them, and every page anew, over and over, is work for nothing.
+    #[must_use]
+    pub fn passes(&self) -> bool {
+        match self {
+            Self::Write { .. } => true,
+            Self::Render(_) | Self::Log(_) => false,
         }
     }
 }
@@ -208,6 +222,9 @@ impl Publisher {
         }
         for user in &dirty.strays {
             first.note(self.posted(user, self.letters.strays(source, user)));
+        }
+        if dirty.everything {
+            first.note(self.missing_users(source, Instant::now() + AT_ONCE));
         }
         first.note(self.about(source));
         first.note(self.board(source, life));
@@ -317,6 +334,16 @@ impl Publisher {
         }
         self.write("index.html", self.pages.board(&site, &view.page, table.html)?.as_bytes())?;
         self.page("feed.xml", Kind::FEED, &view::site(source), &view::feed(source, tables))
+    }
+
+    /// The pages of users that are not there, before a board links to them: of those whose result a killed daemon did not publish. Where
+    /// the whole site is gone they are more than can be had at once, and come with the rest.
+    fn missing_users(&self, source: Source<'_>, until: Instant) -> Result<(), PublishError> {
+        let users = source.history.users().map(|(user, _)| user);
+        users
+            .filter(|user| !self.public.join(format!("u/{user}/index.html")).exists())
+            .take_while(|_| Instant::now() < until)
+            .try_for_each(|user| self.user(source, user))
     }
 
     /// The Contest API, whose files grow with every submission: once nothing more is to come, and not with every result.

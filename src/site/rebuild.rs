@@ -14,10 +14,10 @@ use crate::files;
 
 /// What is left to do of it, in this order.
 pub(super) struct Rebuild {
+    users: std::vec::IntoIter<UserName>,
     /// The private page of this submission is the next one.
     submission: Number,
     refused: std::vec::IntoIter<SubmissionId>,
-    users: std::vec::IntoIter<UserName>,
     /// Whatever is no page goes.
     sweep: walkdir::IntoIter,
     /// Whether what grows with all submissions is still to be written.
@@ -82,13 +82,13 @@ impl Publisher {
 
     /// One page, one file to look at, or one outbox. Returns whether there was one.
     fn step(&mut self, rebuild: &mut Rebuild, source: Source<'_>, line: &Line) -> bool {
-        let outcome = if let Some(submission) = source.history.get(rebuild.submission) {
+        let outcome = if let Some(user) = rebuild.users.next() {
+            self.user(source, &user)
+        } else if let Some(submission) = source.history.get(rebuild.submission) {
             rebuild.submission = Number(rebuild.submission.0 + 1);
             self.submission(source, submission, line)
         } else if let Some(id) = rebuild.refused.next() {
             self.refused(source, &id, line)
-        } else if let Some(user) = rebuild.users.next() {
-            self.user(source, &user)
         } else if let Some(entry) = rebuild.sweep.next() {
             // What is gone meanwhile was a temporary file of another page.
             entry.map_or(Ok(()), |entry| self.sweep(&entry, source))

@@ -108,11 +108,18 @@ pub fn feed(source: Source<'_>, tables: &Tables) -> FeedPage {
     let rows = tables.shown.rows.iter();
     let steps = rows.flat_map(|row| row.steps.iter().map(|step| (&row.user, step)));
     let mut steps: Vec<(&UserName, &Step)> = steps.filter(|(_, step)| step.score != Score::Infeasible).collect();
-    steps.sort_unstable_by_key(|(_, step)| step.submission);
-    let mut best: Option<Score> = None;
-    let leads: Vec<bool> = (steps.iter())
+    // There may be hundreds of thousands: only the latest are put in order, and of the others the best is looked for.
+    let older = steps.len().saturating_sub(ENTRIES);
+    let better = config.score.better;
+    if older > 0 {
+        steps.select_nth_unstable_by_key(older, |(_, step)| step.submission);
+    }
+    let mut latest = steps.split_off(older);
+    let mut best = steps.iter().map(|(_, step)| step.score).min_by(|a, b| a.compare(b, better));
+    latest.sort_unstable_by_key(|(_, step)| step.submission);
+    let leads: Vec<bool> = (latest.iter())
         .map(|(_, step)| {
-            let leads = best.is_none_or(|best| step.score.compare(&best, config.score.better).is_lt());
+            let leads = best.is_none_or(|best| step.score.compare(&best, better).is_lt());
             if leads {
                 best = Some(step.score);
             }
@@ -126,7 +133,7 @@ pub fn feed(source: Source<'_>, tables: &Tables) -> FeedPage {
         shown: step.score.shown(config.score.decimals),
         leads,
     };
-    let entries: Vec<FeedEntry> = steps.into_iter().zip(leads).rev().take(ENTRIES).map(entry).collect();
+    let entries: Vec<FeedEntry> = latest.into_iter().zip(leads).rev().map(entry).collect();
     // A feed is known by its first submission: the same in every generation of the site.
     let first = source.history.submissions().first().map(|first| first.receipt.at);
     FeedPage {
@@ -212,6 +219,24 @@ mod tests {
         assert_eq!(feed.updated_at, "1970-01-01T00:00:07.000Z");
         let ids: std::collections::BTreeSet<_> = feed.entries.iter().map(|entry| &entry.id).collect();
         assert_eq!(ids.len(), 3);
+    }
+
+    #[test]
+    fn of_a_long_feed_the_latest_are_told_and_lead_over_all_before_them() {
+        let mut story = Story::default();
+        // Each is better than the one before of the same user; every third is the best of all.
+        for n in 0..40 {
+            for (user, behind) in [("ann", 0.0), ("ben", 0.5), ("cid", 0.25)] {
+                story.scores(user, [1000.0 - f64::from(n) * 0.1 + behind, 0.0, 0.0]);
+            }
+        }
+        let rules = rules("[score]\ndecimals = 2\n");
+        let feed = feed(story.source(&rules), &Tables::new(story.source(&rules)));
+        assert_eq!(feed.entries.len(), ENTRIES);
+        let told: Vec<_> = feed.entries.iter().map(|entry| (entry.user.as_str(), entry.leads)).take(6).collect();
+        let round = [("cid", false), ("ben", false), ("ann", true)];
+        assert_eq!(told, [round, round].concat());
+        assert!(feed.entries.iter().all(|entry| entry.leads == (entry.user.as_str() == "ann")));
     }
 
     #[test]

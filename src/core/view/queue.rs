@@ -15,14 +15,18 @@ use crate::core::verdict::Verdict;
 
 /// How many finished judgings the page shows.
 const RECENT: usize = 10;
+/// How many of those that wait the page shows: whoever is further behind reads the place on the private page, and all are in queue.json.
+const IN_LINE: usize = 100;
 
 /// queue.html
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct QueuePage {
     /// What is on the workers.
     pub running: Vec<Running>,
-    /// What waits, in order.
+    /// The first of those that wait, in order.
     pub waiting: Vec<WaitingRow>,
+    /// How many wait in all.
+    pub in_line: usize,
     /// What was judged last, the latest first.
     pub recent: Vec<Finished>,
     /// How many are judged at the same time.
@@ -108,6 +112,12 @@ pub struct QueueJson {
 }
 
 impl QueueJson {
+    /// All that wait, in order.
+    #[must_use]
+    pub fn into_waiting(self) -> Vec<Waiting> {
+        self.waiting
+    }
+
     /// The place of a submission, where it waits.
     #[must_use]
     pub fn place(&self, submission: Number) -> Option<&Waiting> {
@@ -149,6 +159,7 @@ pub fn queue(source: Source<'_>, alive_at: Option<DateTime<Utc>>) -> (QueuePage,
     let json =
         QueueJson { v: JSON_VERSION, alive_at: alive_at.clone(), running: running.clone(), waiting: waiting.clone() };
     let usual = source.history.usual();
+    let in_line = waiting.len();
     let waiting = now.map(|now| rows(source, waiting, now)).unwrap_or_default();
     let usual = usual.map(|usual| UsualView {
         seconds: seconds(usual.median),
@@ -156,14 +167,14 @@ pub fn queue(source: Source<'_>, alive_at: Option<DateTime<Utc>>) -> (QueuePage,
         slow_seconds: seconds(usual.slow),
         of: usual.of,
     });
-    (QueuePage { running, waiting, recent: recent(source), workers, usual, alive_at }, json)
+    (QueuePage { running, waiting, in_line, recent: recent(source), workers, usual, alive_at }, json)
 }
 
 fn seconds(time: Duration) -> u64 {
     time.as_secs() + u64::from(time.subsec_nanos() > 0)
 }
 
-/// What waits, with how sure its time is.
+/// The first of what waits, with how sure its time is.
 fn rows(source: Source<'_>, waiting: Vec<Waiting>, now: DateTime<Utc>) -> Vec<WaitingRow> {
     let config = &source.rules.config;
     let played = |duration| eta::played(source.history, config, now, duration);
@@ -181,6 +192,7 @@ fn rows(source: Source<'_>, waiting: Vec<Waiting>, now: DateTime<Utc>) -> Vec<Wa
         .unwrap_or_default();
     waiting
         .into_iter()
+        .take(IN_LINE)
         .map(|entry| {
             // Two that a reader would round to the same.
             let apart = ends.get(&entry.submission).filter(|(from, to)| *to > 10 && to - from > from / 4);
@@ -223,6 +235,18 @@ fn recent(source: Source<'_>) -> Vec<Finished> {
 mod tests {
     use super::*;
     use crate::core::story::{Story, rules};
+
+    #[test]
+    fn a_long_line_is_whole_for_programs_and_a_page_for_people() {
+        let mut story = Story::default();
+        for _ in 0..IN_LINE + 7 {
+            story.accept("ann");
+        }
+        let (page, json) = queue(story.source(&rules("")), None);
+        assert_eq!((page.waiting.len(), page.in_line), (IN_LINE, IN_LINE + 7));
+        let last = json.into_waiting().pop().expect("they wait");
+        assert_eq!((last.position, last.submission), (IN_LINE + 7, Number(107)));
+    }
 
     #[test]
     fn a_time_is_as_sure_as_the_latest_judgings_were_alike() {
