@@ -7,6 +7,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::Path;
+use std::time::{Duration, SystemTime};
 
 use rustix::fs::{AtFlags, Dir, Mode, OFlags, unlinkat};
 use rustix::io::Errno;
@@ -47,7 +48,21 @@ pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     temporary.write_all(bytes)?;
     // The umask does not decide who may read a page.
     temporary.as_file().set_permissions(fs::Permissions::from_mode(mode))?;
+    look_changed(path, temporary.as_file())?;
     temporary.persist(path).map_err(|error| error.error)?;
+    Ok(())
+}
+
+/// Web servers, and browsers that ask them, know a file by its size and the second of its last change. One that takes the place of another of
+/// its size within the same second is dated a second later, or the old one would go on being shown.
+fn look_changed(old: &Path, new: &File) -> io::Result<()> {
+    let bytes = new.metadata()?.len();
+    let Some(old) = fs::symlink_metadata(old).ok().filter(|old| old.len() == bytes) else { return Ok(()) };
+    let seconds = |at: SystemTime| at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+    let last = old.modified()?;
+    if seconds(SystemTime::now()) <= seconds(last) {
+        new.set_modified(last + Duration::from_secs(1))?;
+    }
     Ok(())
 }
 
@@ -56,8 +71,9 @@ pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
 /// # Errors
 /// Those of the file system.
 pub fn replace_if_changed(path: &Path, bytes: &[u8], mode: u32) -> io::Result<bool> {
-    match fs::read(path) {
-        Ok(old) if old == bytes => return Ok(false),
+    // A board of ten thousand rows has megabytes, and most often another length.
+    match fs::symlink_metadata(path) {
+        Ok(old) if old.len() == bytes.len() as u64 && fs::read(path)? == bytes => return Ok(false),
         Ok(_) => {}
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             if let Some(folder) = path.parent() {
@@ -86,6 +102,7 @@ pub fn replace_by(path: &Path, mode: u32, write: impl FnOnce(&mut dyn Write) -> 
         return Ok(false);
     }
     temporary.as_file().set_permissions(fs::Permissions::from_mode(mode))?;
+    look_changed(path, temporary.as_file())?;
     temporary.persist(path).map_err(|error| error.error)?;
     Ok(true)
 }
@@ -270,6 +287,8 @@ pub fn free_bytes(path: &Path) -> io::Result<u64> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::MetadataExt;
+
     use super::*;
 
     #[test]
@@ -282,6 +301,20 @@ mod tests {
         assert_eq!(fs::read(&path).expect("read"), b"two");
         assert_eq!(fs::metadata(&path).expect("stat").permissions().mode() & 0o777, 0o644);
         assert_eq!(fs::read_dir(path.parent().expect("parent")).expect("list").count(), 1, "no temporary file is left");
+    }
+
+    #[test]
+    fn two_versions_of_one_size_differ_in_their_second() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("page.html");
+        let mut seconds = Vec::new();
+        for text in ["one", "two", "ten", "a longer one"] {
+            replace(&path, text.as_bytes(), 0o644).expect("written");
+            seconds.push(fs::metadata(&path).expect("stat").mtime());
+        }
+        assert!(seconds[0] < seconds[1] && seconds[1] < seconds[2], "{seconds:?}");
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("later").as_secs();
+        assert!(seconds[3].unsigned_abs() <= now, "a size of its own says enough");
     }
 
     #[test]

@@ -62,7 +62,10 @@ check() {
     tag=$(header etag "$url/index.html")
     local since
     since=$(header last-modified "$url/index.html")
+    same 'a page that did not change' 304 "$(status_of ${tag:+-H "If-None-Match: $tag"} ${since:+-H "If-Modified-Since: $since"} "$url/index.html")"
+    # As the daemon writes: what has the size of the one before it is at least a second younger.
     echo '<!doctype html><title>BOARD</title>' >"$public/index.html"
+    touch -d "$since 1 second" "$public/index.html"
     [[ $(get ${tag:+-H "If-None-Match: $tag"} ${since:+-H "If-Modified-Since: $since"} "$url/index.html") == *BOARD* ]] || die "$server: an old page came back"
     echo '<!doctype html><title>board</title>' >"$public/index.html"
     tag=$(header etag "$url/assets/podium.css")
