@@ -481,7 +481,9 @@ impl Publisher {
     ) -> Result<Beside, PublishError> {
         let folder = view::folder(&submission.id);
         let put = |offered: downloads::Offered| {
-            self.write(&format!("{folder}/{}", offered.download.file), &offered.content)?;
+            if let Some(content) = &offered.content {
+                self.write(&format!("{folder}/{}", offered.download.file), content)?;
+            }
             Ok::<_, PublishError>(offered.download)
         };
         let outputs = judged.map(|judged| downloads::outputs(&self.home, judged, public)).into_iter().flatten();
@@ -490,7 +492,7 @@ impl Publisher {
         Ok(Beside {
             tails: judged.map(|judged| self.tails(judged, public)).unwrap_or_default(),
             outputs: outputs.collect::<Result<_, PublishError>>()?,
-            source: downloads::source(&self.home, submission),
+            source: downloads::source(&self.home, submission).map(put).transpose()?,
             change: self.places.change(submission.number),
         })
     }

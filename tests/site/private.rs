@@ -180,3 +180,20 @@ fn a_daemon_that_died_leaves_a_log_that_the_next_one_begins_again() {
     let again = "a judging of it began and did not end, which is not your doing; it begins again\njudging begins\none: begins\n";
     assert!(said.contains(again) && said.matches("one: begins").count() == 1, "{said}");
 }
+
+#[test]
+fn a_long_program_is_a_file_beside_the_page() {
+    let mut contest = Competition::new("Numbers").start();
+    let program = format!("{}# {}\u{1b}[2J\n", answer("4"), "x".repeat(70_000));
+    let id = contest.hand_in("ann", "py", &program);
+    contest.wait_for_judged(1);
+    contest.wait_for_site();
+    assert_eq!(text(&contest, &id, "source.txt"), program.replace('\u{1b}', "\\u{1b}"));
+    let link = format!("<a href=\"source.txt\" download=\"ann_{id}.py.txt\">");
+    assert!(text(&contest, &id, "index.html").contains(&link), "{}", text(&contest, &id, "index.html"));
+    // It is the site's own: every page anew leaves it there, byte for byte.
+    assert!(contest.stop().success(), "it ends in order");
+    let before = contest.site().without_clock();
+    contest.podium(&["build"]).exits(0);
+    before.assert_same(&contest.site().without_clock());
+}
