@@ -156,10 +156,11 @@ async fn a_phone_and_the_lecture_hall_have_drawings_of_their_own() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn open_closed_and_not_yet_open_look_different() {
+async fn open_frozen_closed_and_not_yet_open_look_different() {
     let mut frames = Vec::new();
     for (settings, arguments, word) in [
         (vec![], vec!["5", "2"], "Open"),
+        (vec![("competition.freezes_at", "2001-01-01T00:00:00Z")], vec!["5", "2"], "Frozen"),
         (vec![("competition.state", "closed")], vec!["5", "2", "--state", "closed"], "Closed"),
         (vec![("competition.opens_at", "2100-01-01T00:00:00Z")], vec!["0", "1"], "Not open"),
     ] {

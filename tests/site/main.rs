@@ -9,6 +9,7 @@ mod about;
 mod board;
 mod contest;
 mod feeds;
+mod frozen;
 mod memory;
 mod metrics;
 mod past;
