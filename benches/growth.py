@@ -1,17 +1,19 @@
 #!/usr/bin/env python3
-"""What a long competition costs: the daemon's start and its memory, by how many records the log has.
+"""What a long competition costs: the daemon's start and its memory, or the pages of one more result, by how many records the log has.
 
     benches/growth.py PODIUM [--against OLDER] [--records N]...
+    benches/growth.py --publishing [--records N]...
 
 PODIUM is the program to measure, OLDER another build of it, measured on the same logs. A log is made up (tests/site/past.py): a third of its lines
 are submissions, of a user for every hundred lines, judged on 10 cases with two further numbers each. The start ends with READY, as systemd is told it:
 the log was read, every line's hash compared. Memory is what the kernel calls resident, then and at its highest since the program began; `status` is
-a whole `podium status`, which reads the log, too. CPU seconds are of all threads together: on a machine that others use they say more than the clock.
+a whole `podium status`, which reads the log, too. --publishing has benches/publishing.rs, which says what it measures, run on each of the logs. CPU seconds are of all threads together: on a machine that others use they say more than the clock.
 """
 import argparse
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import socket
@@ -95,19 +97,46 @@ def row(podium, root):
     return f"{ready:.2f} | {took:.2f} | {resident:.0f} | {peak:.0f} | {told:.2f} | {most:.0f}"
 
 
+def publishing(root):
+    """Every page anew, and the pages of one more result, as benches/publishing.rs tells of them."""
+    cargo = ["cargo", "bench", "--quiet", "--locked", "--bench", "publishing", "--", root, "--results", "30"]
+    told = subprocess.run(cargo, check=True, capture_output=True, text=True).stdout
+
+    def number(pattern):
+        return re.search(pattern, told).group(1)
+
+    def of(event):
+        wall, computing = re.search(rf"{event}: .*? after ([\d.]+) ms .*; of it computing ([\d.]+),", told).groups()
+        return f"{wall} ({computing})"
+
+    users, shared = number(r"users (\d+)"), number(r"all of them anew: ([\d.]+) ms")
+    rest, peak = number(r"every other page anew: ([\d.]+) s"), told.rsplit("peak ", 1)[1].split()[0]
+    return f"{users} | {shared} ms | {rest} s | {of('accepted')} | {of('judged')} | {peak}"
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("podium", type=pathlib.Path)
+    parser.add_argument("podium", type=pathlib.Path, nargs="?")
+    parser.add_argument("--publishing", action="store_true")
     parser.add_argument("--against", type=pathlib.Path)
     parser.add_argument("--records", type=int, action="append")
     arguments = parser.parse_args()
+    if not arguments.publishing and not arguments.podium:
+        parser.error("which program?")
     builds = [path.resolve() for path in (arguments.podium, arguments.against) if path]
-    print("| records | log, MiB | build | ready after, s | CPU, s | resident, MiB | at most, MiB | `status`, CPU s | at most, MiB |")
-    print("|---|---|---|---|---|---|---|---|---|", flush=True)
+    if arguments.publishing:
+        print("| records | users | shared pages anew | every other page anew | accepted: ms (computing) | judged: ms (computing) | at most, MB |")
+        print("|---|---|---|---|---|---|---|", flush=True)
+    else:
+        print("| records | log, MiB | build | ready after, s | CPU, s | resident, MiB | at most, MiB | `status`, CPU s | at most, MiB |")
+        print("|---|---|---|---|---|---|---|---|---|", flush=True)
     for records in arguments.records or [1_000, 10_000, 100_000, 1_000_000]:
         with tempfile.TemporaryDirectory(prefix="podium-growth-", ignore_cleanup_errors=True) as folder:
             root = pathlib.Path(folder)
             lines = fill(root, records)
+            if arguments.publishing:
+                print(f"| {lines} | {publishing(root)} |", flush=True)
+                continue
             size = (root / "results/log.jsonl").stat().st_size / (1 << 20)
             for build in builds:
                 name = "this" if build == builds[0] else "older"

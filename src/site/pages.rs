@@ -114,6 +114,7 @@ impl Pages {
         files.extend(brought);
         for (name, bytes) in files {
             if !is_template(&name) {
+                let bytes = if is_built_in(&name, &bytes) { small(&name, bytes) } else { bytes };
                 assets.insert(name, bytes);
                 continue;
             }
@@ -144,7 +145,7 @@ impl Pages {
         (Self { english, others, assets }, problems)
     }
 
-    /// The files that are copied to public/ as they are.
+    /// The files of public/ that no template makes.
     #[must_use]
     pub fn assets(&self) -> &BTreeMap<String, Vec<u8>> {
         &self.assets
@@ -243,6 +244,24 @@ fn problem(name: &str, error: &minijinja::Error) -> Problem {
         kind => error.detail().map_or_else(|| kind.to_string(), str::to_owned),
     };
     Problem { file: format!("site-templates/{name}"), line: error.line(), key: String::new(), text }
+}
+
+/// Whether it is a built-in file as it was when the program was built; the repository's own home brings those.
+fn is_built_in(name: &str, bytes: &[u8]) -> bool {
+    BUILT_IN.get_file(name).is_some_and(|file| file.contents() == bytes)
+}
+
+/// A style sheet or a script without its comments and spaces, which readers need not be sent. Only for those that our own tests look at in a
+/// browser: what an instructor brings is published as it is.
+fn small(name: &str, bytes: Vec<u8>) -> Vec<u8> {
+    let Ok(text) = std::str::from_utf8(&bytes) else { return bytes };
+    match Path::new(name).extension().and_then(|extension| extension.to_str()) {
+        Some("css") => {
+            minifier::css::minify(text).map_or_else(|_| text.to_owned(), |small| small.to_string()).into_bytes()
+        }
+        Some("js") => minifier::js::minify(text).to_string().into_bytes(),
+        Some(_) | None => bytes,
+    }
 }
 
 /// Every file that is built in, by its path below site-templates/, with its bytes.
