@@ -359,7 +359,9 @@ impl<'a> Before<'a> {
             before.users = public.rows.iter().filter_map(|row| Some((&row.user, row.rank?))).collect();
         } else {
             let ago = TimeDelta::from_std(config.site.movement).unwrap_or_default();
-            let since = source.history.head().and_then(|head| head.at.checked_sub_signed(ago));
+            // Nobody moves on a frozen board: its last moves stay to be seen.
+            let latest = source.frozen_since().or(source.history.head().map(|head| head.at));
+            let since = latest.and_then(|latest| latest.checked_sub_signed(ago));
             let places = since.map(|since| standings::ranks_at(&tables.shown.rows, since, config.score.better));
             // Where the competition is younger than that, nobody has moved yet.
             if let Some(places) = places.filter(|places| places.iter().any(Option::is_some)) {
