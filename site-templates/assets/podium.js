@@ -171,6 +171,7 @@
   const say = (id, text) => { if ($(id) && $(id).textContent !== text) $(id).textContent = text; };
 
   document.addEventListener('input', (event) => { if (event.target.id === 'find') refine(); });
+  document.addEventListener('keydown', (event) => { if (event.key === 'Enter' && event.target.id === 'find' && !$('me').hidden) $('me').click(); });
   document.addEventListener('click', ({ target }) => {
     const head = target.closest('.board thead button')?.closest('th');
     if (head) {

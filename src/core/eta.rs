@@ -24,7 +24,11 @@ pub fn expected(history: &History, config: &Config, now: DateTime<Utc>) -> Vec<(
 /// The same, if every judging took as long as this: how sure the expectation is shows in what a quick and a slow one give.
 #[must_use]
 pub fn played(history: &History, config: &Config, now: DateTime<Utc>, usual: Duration) -> Vec<(Number, Duration)> {
-    let left = |since: DateTime<Utc>| usual.saturating_sub((now - since).to_std().unwrap_or_default());
+    // What has run for longer than usual is not about to end for that: the longer it has taken, the longer it may yet.
+    let left = |since: DateTime<Utc>| {
+        let taken = (now - since).to_std().unwrap_or_default();
+        usual.saturating_sub(taken).max(taken / 4)
+    };
     let mut free: Vec<Duration> = history.running().map(|(_, since)| left(since)).collect();
     free.resize(config.queue.workers.max(free.len()).max(1), Duration::ZERO);
     let mut users: BTreeMap<&UserName, Duration> =
@@ -65,5 +69,21 @@ mod tests {
         };
         assert_eq!(seconds(1), [1, 2, 3, 4]);
         assert_eq!(seconds(4), [1, 2, 1, 1]);
+    }
+
+    #[test]
+    fn what_has_run_for_longer_than_usual_is_not_taken_for_done() {
+        let mut story = Story::default();
+        story.scores("zoe", [1.0, 1.0, 1.0]);
+        let slow = story.accept("ann");
+        story.start(slow);
+        story.accept("ben");
+        let rules = story::rules("[queue]\nworkers = 1\n");
+        let began = story.history.running().next().expect("one runs").1;
+        let after = |seconds: i64| {
+            let expected = expected(&story.history, &rules.config, began + chrono::TimeDelta::seconds(seconds));
+            expected[0].1.expect("one was judged").as_secs()
+        };
+        assert_eq!([0, 1, 40, 400].map(after), [2, 1, 11, 101]);
     }
 }

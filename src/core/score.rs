@@ -85,6 +85,8 @@ impl Score {
     #[must_use]
     pub fn brief(&self) -> String {
         match self {
+            // Three digits behind the point would leave nothing of it.
+            Score::Finite(number) if *number != 0.0 && number.abs() < 0.0005 => format!("{number:.2e}"),
             Score::Finite(number) if number.fract() != 0.0 && number.abs() < 100_000.0 => {
                 let text = format!("{number:.3}");
                 grouped(text.trim_end_matches('0').trim_end_matches('.'))
@@ -215,6 +217,11 @@ mod tests {
         assert_eq!(Score::Finite(1184.0).shown(0), "1184");
         assert_eq!(Score::Finite(-1_234_567.891).shown(2), "-1\u{202f}234\u{202f}567.89");
         assert_eq!(Score::Infeasible.shown(2), "∞");
+        let brief = |number: f64| Score::Finite(number).brief();
+        assert_eq!(
+            [0.0, 0.25, 0.0005, -0.000_012_34, 12_345.5].map(brief),
+            ["0", "0.25", "0.001", "-1.23e-5", "12\u{202f}345.5"]
+        );
         assert_eq!(Score::Finite(0.1 + 0.2).exact(0).as_deref(), Some("0.3"));
         assert_eq!(Score::Finite(1_402.860_000_000_000_1).exact(1).as_deref(), Some("1402.86"));
         assert_eq!(Score::Finite(1_402.860_000_000_000_1).exact(2), None);
