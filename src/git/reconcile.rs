@@ -6,6 +6,7 @@ use super::command::{self, Repository};
 use super::identity::{Oid, Secret};
 use super::{Door, GitError, failed, locks, push};
 use crate::core::ids::UserName;
+use crate::core::view::StateName;
 use crate::files;
 
 /// What a look at every repository found.
@@ -69,8 +70,10 @@ pub(super) fn missed(repository: &Repository<'_>, user: &UserName) -> Result<Vec
     let mut taken = Vec::new();
     for picked in picks {
         let name = push::name(&secret, user, &head, &picked)?;
-        // Whatever became of it, it was not missed.
-        if door.status(&name.id).is_none() && !door.lies(&name) {
+        // What was taken, and whatever became of it, was not missed. What was refused may have been pushed again since, as a push itself would take
+        // it; at worst, where the hook was killed after its last step, it is refused a second time.
+        let known = door.status(&name.id).is_some_and(|status| status.state != StateName::Rejected);
+        if !known && !door.lies(&name) {
             door.deliver(&name, &picked.bytes)?;
             taken.push(format!("{user}: {} of commit {}", picked.source.path, head.short()));
         }

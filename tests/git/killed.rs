@@ -30,7 +30,7 @@ fn whatever_a_killed_hook_missed_is_found_and_taken_once() {
     let folder = contest.path("inbox/alice/git");
     let steps = [
         // Before its first look at the commit.
-        format!("-P {} -e inject=execve:signal=KILL:when=1", contest.path("git/hooks/post-receive").display()),
+        before_its_first_look(&contest),
         // The file is written, and not yet there.
         "-e inject=renameat2:signal=KILL:when=1".to_owned(),
         // It is there, and not yet synced; it is noted nowhere.
@@ -40,15 +40,52 @@ fn whatever_a_killed_hook_missed_is_found_and_taken_once() {
     for (index, step) in steps.iter().enumerate() {
         let number = index + 2;
         clone.commit_solution(answer(&number.to_string()));
-        let around = format!("strace -f -qq -o {} {step}", contest.outside("strace").display());
-        let mut push = clone.remote(&["push", "--force", "ssh://submit@judge/submissions", "HEAD:main"]);
-        let pushed = Pushed::of(push.env("AROUND", around)).succeeds();
-        let killed = fs::read_to_string(contest.outside("strace")).expect("strace wrote").contains("killed by SIGKILL");
-        assert!(killed, "{step}: nothing was killed\n{}", pushed.said);
-        assert!(!pushed.said.contains("Accepted"), "{step}: {}", pushed.said);
+        push_and_kill(&contest, &clone, step);
         reconcile(&contest).succeeds();
         is_taken_once(&contest, &clone, number);
     }
+}
+
+/// The hook's first step: what runs it is killed before the hook has looked at anything.
+fn before_its_first_look(contest: &Contest) -> String {
+    format!("-P {} -e inject=execve:signal=KILL:when=1", contest.path("git/hooks/post-receive").display())
+}
+
+/// Pushes what a clone has checked out, and kills the hook at a step.
+fn push_and_kill(contest: &Contest, clone: &Clone, step: &str) {
+    let around = format!("strace -f -qq -o {} {step}", contest.outside("strace").display());
+    let mut push = clone.remote(&["push", "--force", "ssh://submit@judge/submissions", "HEAD:main"]);
+    let pushed = Pushed::of(push.env("AROUND", around)).succeeds();
+    let killed = fs::read_to_string(contest.outside("strace")).expect("strace wrote").contains("killed by SIGKILL");
+    assert!(killed, "{step}: nothing was killed\n{}", pushed.said);
+    assert!(!pushed.said.contains("Accepted"), "{step}: {}", pushed.said);
+}
+
+#[test]
+fn what_was_refused_once_and_is_pushed_again_is_found_too() {
+    let contest = started("Refused, then killed");
+    let clone = Clone::new(&contest, "alice");
+    let board = |state: &str, number: usize| {
+        contest.set("competition.state", state);
+        contest.wait_for("the board says so", || contest.events("board").len() >= number);
+    };
+    let before = contest.events("board").len();
+    board("closed", before + 1);
+    let first = clone.commit_solution(answer("1"));
+    let id = clone.submit().succeeds().says("Refused: solution.py of commit").id();
+    board("open", before + 2);
+    clone.commit_solution(answer("2"));
+    clone.submit().succeeds().says("Accepted as number 1");
+    // Back to the first: the board has opened, and the hook does not live to say so.
+    clone.git(&["reset", "-q", "--hard", &first]);
+    push_and_kill(&contest, &clone, &before_its_first_look(&contest));
+    reconcile(&contest).succeeds().says("solution.py of commit");
+    contest.wait_for("it is accepted", || contest.count("accepted") == 2);
+    let accepted = contest.event("accepted", &id);
+    assert_eq!((&accepted["user"], &accepted["sha256"]), (&"alice".into(), &sha256(answer("1").as_bytes()).into()));
+    contest.wait_for_judged(2);
+    assert_eq!(reconcile(&contest).succeeds().said, "", "it is found again");
+    assert_eq!((contest.count("accepted"), contest.count("rejected")), (2, 1));
 }
 
 #[test]
