@@ -7,6 +7,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::process::Command;
 
 use serde_json::json;
+use support::push::make_key;
 use support::{Competition, Contest, Door};
 
 /// A home without a daemon.
@@ -289,4 +290,88 @@ fn a_student_cannot_turn_provisioning_against_the_machine() {
     .expect("a key");
     door.podium(&["users", "provision"]).exits(1).says("keys/mira.pub:1: ");
     contest.podium(&["check"]).exits(1).says("keys/mira.pub:1: ");
+}
+
+/// A competition that takes pushes, with two students who have a key each, provisioned.
+fn with_keys() -> (Contest, Door) {
+    let contest = Competition::new("Keys")
+        .users(&[("mira", "student"), ("bo", "student")])
+        .set("git.account", "submit")
+        .prepare();
+    ["mira", "bo"].iter().for_each(|user| make_key(&contest, user));
+    let door = Door::closed(&contest);
+    door.podium(&["users", "provision"]).exits(0);
+    (contest, door)
+}
+
+#[test]
+fn access_is_taken_away_before_any_is_given() {
+    let (contest, door) = with_keys();
+    let keys = "cat /etc/podium/*/git_keys";
+    assert_eq!(door.sh(keys).matches("command=").count(), 2);
+    // bo goes, cy comes, and mira has another key; and sshd's rules have a mistake of somebody else's, so that nobody can be let in.
+    contest.write_users(&[("mira", "student"), ("cy", "student")]);
+    let old = fs::read_to_string(contest.path("keys/mira.pub")).expect("a key");
+    fs::rename(contest.path("keys/bo.pub"), contest.outside("bo.pub")).expect("moved");
+    fs::remove_file(contest.outside("key-mira")).expect("removed");
+    ["mira", "cy"].iter().for_each(|user| make_key(&contest, user));
+    contest.set("git.account", "pushes");
+    door.sh("echo nonsense >/etc/ssh/sshd_config.d/bad.conf");
+    door.podium(&["users", "provision"]).exits(1);
+    let left = door.sh(keys);
+    assert!(!left.contains("--user") && left.starts_with("# Made by"), "{left}");
+    let old = old.split(' ').nth(1).expect("a key");
+    assert!(!door.sh("cat /etc/podium/*/keys/*").contains(old));
+    assert_eq!(door.sh("ls /etc/podium/*/keys"), "mira\n");
+    assert_eq!(door.sh("getent shadow bo submit | cut -d: -f8"), "1\n1\n", "both have expired");
+    // Mended, it lets in who is listed.
+    door.sh("rm /etc/ssh/sshd_config.d/bad.conf");
+    door.podium(&["users", "provision"]).exits(0);
+    let given = door.sh(keys);
+    assert!(
+        given.contains("--user mira\"") && given.contains("--user cy\"") && !given.contains("--user bo"),
+        "{given}"
+    );
+}
+
+#[test]
+fn an_account_for_git_that_is_not_wanted_any_more_is_locked() {
+    let (contest, door) = with_keys();
+    let expires = |account: &str| door.sh(&format!("getent shadow {account} | cut -d: -f8")).trim().to_owned();
+    let repository =
+        "install -d -o submit -g submit -m 700 /srv/podium/git/mira.git; stat -c %U /srv/podium/git/mira.git";
+    assert_eq!(door.sh(repository), "submit\n");
+    let steps = |door: &Door| {
+        let shown = door.podium(&["users", "provision", "--dry-run"]).exits(0).stdout;
+        door.podium(&["users", "provision"]).exits(0);
+        door.podium(&["users", "provision"]).exits(0).says("Nothing was to be changed");
+        shown
+    };
+    // By another name: the old one is shut out before the new one is made, which gets the repositories.
+    contest.set("git.account", "pushes");
+    let shown = steps(&door);
+    let at = |step: &str| shown.find(step).unwrap_or_else(|| panic!("{step}\n{shown}"));
+    assert!(at("usermod --lock --expiredate 1 submit") < at("pkill -KILL -U submit"), "{shown}");
+    assert!(at("pkill -KILL -U submit") < at("git' pushes"), "{shown}");
+    assert_eq!((expires("submit").as_str(), expires("pushes").as_str()), ("1", ""));
+    assert_eq!(door.sh("stat -c %U /srv/podium/git/mira.git"), "pushes\n");
+    assert!(!door.sh("cat /etc/ssh/sshd_config.d/podium-*.conf").contains("User submit"));
+
+    // The table goes, and with it the keys.
+    let config = contest.config();
+    let mut without: toml::Table = config.parse().expect("TOML");
+    without.remove("git");
+    contest.write_config(&without.to_string());
+    let shown = steps(&door);
+    assert!(shown.contains("usermod --lock --expiredate 1 pushes\n") && shown.contains("git_keys\n"), "{shown}");
+    assert_eq!(expires("pushes"), "1");
+    door.sh("test ! -e /etc/podium/*/git_keys && ! grep -q 'Match User' /etc/ssh/sshd_config.d/podium-*.conf");
+
+    // As it was, it opens again; and undoing takes all of them away.
+    contest.write_config(&config);
+    steps(&door);
+    assert_eq!((expires("submit").as_str(), expires("pushes").as_str()), ("1", ""));
+    assert_eq!(door.sh("cat /etc/podium/*/git_keys").matches("--user ").count(), 2);
+    door.podium(&["users", "provision", "--undo"]).exits(0);
+    assert_eq!(door.sh("grep -cE '^(submit|pushes|mira|bo):' /etc/passwd || true"), "0\n");
 }

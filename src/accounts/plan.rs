@@ -7,7 +7,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::keys::Keys;
+use super::keys::{Key, Keys};
 use super::machine::{Account, Machine};
 use super::sshd::{self, Block};
 use super::step::{Step, folder_is, word};
@@ -96,12 +96,8 @@ pub fn plan(door: &Door<'_>, machine: &Machine) -> Result<Vec<Step>, Vec<String>
     for row in door.roster.rows() {
         account(row.user.as_str(), &names, machine, &mut steps);
     }
-    if let Some(git) = &door.git
-        && !machine.accounts.contains_key(&git.account)
-    {
-        let made =
-            ["--system", "--user-group", "--no-create-home", "--home-dir", "/", "--shell", "/bin/sh", "--comment"];
-        steps.push(run("useradd", &[&made[..], &[&names.git_comment, &git.account]].concat()));
+    if let Some(git) = &door.git {
+        git_account(git, &names, machine, &mut steps);
     }
     rules(door, &names, &mut steps);
     folders(door, machine, &mut steps);
@@ -197,20 +193,40 @@ fn in_the_way(door: &Door<'_>, names: &Names, machine: &Machine) -> Vec<String> 
     problems
 }
 
-/// Takes the access of those who are no longer listed. Their folders stay.
+/// Takes the access of those who are no longer listed, of keys that are nobody's any more, and of an account for git that is not the one now.
+/// Their folders stay.
 fn take_away(door: &Door<'_>, names: &Names, machine: &Machine, steps: &mut Vec<Step>) {
     let listed: BTreeSet<&str> = door.roster.rows().iter().map(|row| row.user.as_str()).collect();
-    for (name, account) in machine.with_comment(&names.comment).filter(|(name, _)| !listed.contains(name)) {
-        if !account.expires {
-            steps.push(lock(name));
-            steps.push(Step::EndSessions(name.into()));
-        }
+    let users = machine.with_comment(&names.comment).filter(|(name, _)| !listed.contains(name));
+    let git = door.git.as_ref().map(|git| git.account.as_str());
+    let doors = machine.with_comment(&names.git_comment).filter(|(name, _)| Some(*name) != git);
+    for (name, _) in users.chain(doors).filter(|(_, account)| !account.expires) {
+        steps.push(lock(name));
+        steps.push(Step::EndSessions(name.into()));
+    }
+    match &door.git {
+        Some(git) => steps.extend(without_old_lines(names.git_keys(), &git_keys(door, git))),
+        None if names.git_keys().exists() => steps.push(Step::Remove(names.git_keys())),
+        None => {}
     }
     let folder = fs::read_dir(names.keys()).into_iter().flatten().flatten();
     let mut old: Vec<_> = folder.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
-    old.retain(|name| !door.keys.keys().any(|user| user.as_str() == name));
     old.sort();
-    steps.extend(old.into_iter().map(|name| Step::Remove(names.keys().join(name))));
+    steps.extend(old.into_iter().filter_map(|name| {
+        let path = names.keys().join(&name);
+        match door.keys.iter().find(|(user, _)| user.as_str() == name) {
+            Some((_, keys)) => without_old_lines(path, &own_keys(keys)),
+            None => Some(Step::Remove(path)),
+        }
+    }));
+}
+
+/// A file of keys without the lines that are not wanted any more. New ones are not in it yet: they are given last.
+fn without_old_lines(path: PathBuf, wanted: &str) -> Option<Step> {
+    let text = fs::read_to_string(&path).ok()?;
+    let wanted: BTreeSet<&str> = wanted.lines().collect();
+    let kept: String = text.lines().filter(|line| wanted.contains(line)).map(|line| format!("{line}\n")).collect();
+    (kept != text).then_some(Step::File(path, kept))
 }
 
 /// An account that nothing lets in yet.
@@ -228,6 +244,18 @@ fn account(name: &str, names: &Names, machine: &Machine, steps: &mut Vec<Step>) 
     }
     if account.expires {
         steps.push(run("usermod", &["--expiredate", "", name]));
+    }
+}
+
+/// The account that takes pushes in. One that was locked is opened again: what keys it has are those that stay.
+fn git_account(git: &GitDoor, names: &Names, machine: &Machine, steps: &mut Vec<Step>) {
+    let Some(account) = machine.accounts.get(&git.account) else {
+        let made =
+            ["--system", "--user-group", "--no-create-home", "--home-dir", "/", "--shell", "/bin/sh", "--comment"];
+        return steps.push(run("useradd", &[&made[..], &[&names.git_comment, &git.account]].concat()));
+    };
+    if account.expires {
+        steps.push(run("usermod", &["--expiredate", "", &git.account]));
     }
 }
 
@@ -291,6 +319,11 @@ fn rules(door: &Door<'_>, names: &Names, steps: &mut Vec<Step>) {
     }
 }
 
+/// authorized_keys of a user.
+fn own_keys(keys: &[Key]) -> String {
+    keys.iter().map(|key| format!("restrict {}\n", key.text())).collect()
+}
+
 /// authorized_keys of the account for git: a key says who it is, and what it may do.
 fn git_keys(door: &Door<'_>, git: &GitDoor) -> String {
     let mut text = String::from("# Made by `podium users provision`. Changes here are lost at its next run.\n");
@@ -326,6 +359,11 @@ fn folders(door: &Door<'_>, machine: &Machine, steps: &mut Vec<Step>) {
         }
         let own = door.home.join("git");
         let ids = machine.accounts.get(&git.account).map(|account| (account.uid, account.gid));
+        // The repositories of an account that went by another name.
+        if fs::symlink_metadata(&own).is_ok_and(|meta| meta.is_dir() && Some(meta.uid()) != ids.map(|(uid, _)| uid)) {
+            let both = format!("{0}:{0}", git.account);
+            steps.push(run("chown", &["-RPh", &both, &own.to_string_lossy()]));
+        }
         if !ids.is_some_and(|(uid, gid)| folder_is(&own, uid, gid, 0o700)) {
             steps.push(Step::Folder(own, git.account.clone(), git.account.clone(), 0o700));
         }
@@ -366,8 +404,7 @@ fn give(door: &Door<'_>, names: &Names, machine: &Machine, steps: &mut Vec<Step>
         file(names.git_keys(), git_keys(door, git));
     }
     for (user, keys) in door.keys {
-        let text: String = keys.iter().map(|key| format!("restrict {}\n", key.text())).collect();
-        file(names.keys().join(user.as_str()), text);
+        file(names.keys().join(user.as_str()), own_keys(keys));
     }
     let wanted = door.roster.rows().iter().map(|row| {
         let hash = match &row.password {
