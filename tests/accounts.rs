@@ -375,3 +375,37 @@ fn an_account_for_git_that_is_not_wanted_any_more_is_locked() {
     door.podium(&["users", "provision", "--undo"]).exits(0);
     assert_eq!(door.sh("grep -cE '^(submit|pushes|mira|bo):' /etc/passwd || true"), "0\n");
 }
+
+#[test]
+fn where_pushes_are_taken_cases_and_evaluator_are_closed_to_the_account_that_takes_them() {
+    let contest = Competition::new("Closed").users(&[("mira", "student")]).prepare();
+    let open = |folder: &str, mode: u32| {
+        fs::set_permissions(contest.path(folder), fs::Permissions::from_mode(mode)).expect("set");
+    };
+    let door = Door::closed(&contest);
+    // Without that account it is the instructor's affair.
+    open("evaluator", 0o755);
+    open("testcases", 0o755);
+    assert!(!door.podium(&["users", "provision", "--dry-run"]).exits(0).stdout.contains("chmod o-rwx"));
+    let noted = contest.podium(&["check"]).stdout;
+    assert!(noted.contains("chmod o-rwx testcases\n") && !noted.contains("chmod o-rwx evaluator"), "{noted}");
+
+    contest.set("git.account", "submit");
+    // Whoever may enter and not list can still guess a name.
+    for (testcases, evaluator) in [(0o755, 0o750), (0o750, 0o751), (0o751, 0o755)] {
+        open("testcases", testcases);
+        open("evaluator", evaluator);
+        let shown = door.podium(&["users", "provision", "--dry-run"]).exits(0).stdout;
+        let noted = contest.podium(&["check"]).stdout;
+        for (folder, mode) in [("testcases", testcases), ("evaluator", evaluator)] {
+            let is_open = mode & 0o007 != 0;
+            assert_eq!(shown.contains(&format!("chmod o-rwx /srv/podium/{folder}\n")), is_open, "{shown}");
+            assert_eq!(noted.contains(&format!("chmod o-rwx {folder}, or `podium users provision`")), is_open, "{noted}");
+        }
+        door.podium(&["users", "provision"]).exits(0);
+        assert_eq!((mode(&contest, "testcases") & 0o007, mode(&contest, "evaluator") & 0o007), (0, 0));
+        assert_eq!((mode(&contest, "testcases") & 0o700, mode(&contest, "evaluator") & 0o700), (0o700, 0o700));
+    }
+    door.podium(&["users", "provision"]).exits(0).says("Nothing was to be changed");
+    assert!(!contest.podium(&["check"]).stdout.contains("chmod o-rwx"));
+}

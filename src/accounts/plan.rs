@@ -348,6 +348,12 @@ fn folders(door: &Door<'_>, machine: &Machine, steps: &mut Vec<Step>) {
                 steps.push(run("chmod", &["o+x", &folder.to_string_lossy()]));
             }
         }
+        // It sees neither the cases nor the evaluator: all pushes pass through it.
+        for folder in ["testcases", "evaluator"].map(|name| door.home.join(name)) {
+            if fs::metadata(&folder).is_ok_and(|meta| meta.mode() & 0o007 != 0) {
+                steps.push(run("chmod", &["o-rwx", &folder.to_string_lossy()]));
+            }
+        }
         // It reads which branch is a submission, and how large one may be.
         let config = door.home.join("config.toml");
         let gid = machine.accounts.get(&git.account).map(|account| account.gid);
