@@ -400,7 +400,11 @@ fn where_pushes_are_taken_cases_and_evaluator_are_closed_to_the_account_that_tak
         for (folder, mode) in [("testcases", testcases), ("evaluator", evaluator)] {
             let is_open = mode & 0o007 != 0;
             assert_eq!(shown.contains(&format!("chmod o-rwx /srv/podium/{folder}\n")), is_open, "{shown}");
-            assert_eq!(noted.contains(&format!("chmod o-rwx {folder}, or `podium users provision`")), is_open, "{noted}");
+            assert_eq!(
+                noted.contains(&format!("chmod o-rwx {folder}, or `podium users provision`")),
+                is_open,
+                "{noted}"
+            );
         }
         door.podium(&["users", "provision"]).exits(0);
         assert_eq!((mode(&contest, "testcases") & 0o007, mode(&contest, "evaluator") & 0o007), (0, 0));

@@ -196,9 +196,9 @@ fn look_at_modes(home: &Home, rules: &Rules, findings: &mut Findings) {
         ));
     }
     if pushes && mode(&home.evaluator()) & ENTERED != 0 {
-        findings.notes.push(format!(
-            "every account of this machine{also} can look into evaluator/: chmod o-rwx evaluator{mend}"
-        ));
+        findings
+            .notes
+            .push(format!("every account of this machine{also} can look into evaluator/: chmod o-rwx evaluator{mend}"));
     }
     if mode(&home.inbox()) & OTHERS != 0 {
         let note = "every account of this machine can list inbox/, and a name there is the address of a private page: chmod o-r inbox";

@@ -43,10 +43,14 @@ pub fn used(history: &History, rules: &Rules, user: &UserName, now: DateTime<Utc
 
 /// Whether a submission counts against its user: all that wait, run, or were judged without a fault of the platform or the evaluator.
 ///
-/// Only the public cases are asked. Who made the evaluator fail on some private input, and was told by a place given back, would have read
-/// one bit of that input; a private failure shows nowhere while the board is open, and so not here.
+/// What the platform failed on is never charged, in whichever case. Of the evaluator's faults only those in public cases are given back: who made the
+/// evaluator fail on some private input, and was told by a place given back, would have read one bit of that input; a private failure shows
+/// nowhere while the board is open, and so not here.
 fn is_charged(submission: &Submission, rules: &Rules) -> bool {
     let Some(judged) = submission.judged() else { return true };
+    if judged.verdicts().any(|verdict| verdict.fault() == Fault::Operator) {
+        return false;
+    }
     match judged.verdict(&rules.config.cases.public).fault() {
         Fault::Nobody | Fault::Student => true,
         Fault::Instructor | Fault::Operator => false,
@@ -121,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_platform_or_the_evaluator_spoiled_is_given_back_and_a_private_failure_tells_nothing() {
+    fn what_the_platform_or_the_evaluator_spoiled_is_given_back_but_for_an_evaluator_that_failed_on_a_private_case() {
         let rules = rules("[submissions]\nrate = \"1/1h\"\n");
         let judged = |one: Verdict, secret: Verdict| {
             let mut story = Story::default();
@@ -134,7 +138,8 @@ mod tests {
         use Verdict::*;
         assert!(judged(InfrastructureError, Accepted) && judged(EvaluatorError, Accepted));
         assert!(!judged(Accepted, Accepted) && !judged(TimeLimit, Accepted));
-        assert!(!judged(Accepted, EvaluatorError) && !judged(Accepted, InfrastructureError));
+        assert!(judged(Accepted, InfrastructureError) && judged(TimeLimit, InfrastructureError));
+        assert!(!judged(Accepted, EvaluatorError));
     }
 
     #[test]
@@ -168,7 +173,34 @@ mod tests {
         assert!(reason.contains("29") && reason.contains("20 are"), "{reason}");
     }
 
+    fn verdicts() -> impl Strategy<Value = Vec<Verdict>> {
+        proptest::collection::vec(proptest::sample::select(Verdict::ALL.to_vec()), 3)
+    }
+
     proptest! {
+        /// Whatever the cases' verdicts: one that the platform spoiled is never charged, one without a fault of others always is, and apart from the
+        /// platform's faults nothing in a private case decides.
+        #[test]
+        fn the_platforms_faults_are_never_charged(verdicts in verdicts(), other in verdicts()) {
+            let rules = rules("[submissions]\nrate = \"1/1h\"\n");
+            let charged = |verdicts: &[Verdict]| {
+                let mut story = Story::default();
+                story.accept("ann");
+                let cases = ["one", "two", "secret"].iter().zip(verdicts);
+                story.judge(Number(1), cases.map(|(name, verdict)| case(name, *verdict, None)).collect());
+                at(&story, &rules, "ann", 9).is_some()
+            };
+            let is_ours = |verdict: &Verdict| *verdict == Verdict::InfrastructureError;
+            if verdicts.iter().any(is_ours) {
+                prop_assert!(!charged(&verdicts));
+            } else {
+                prop_assert_eq!(charged(&verdicts), !verdicts[..2].contains(&Verdict::EvaluatorError));
+                if !is_ours(&other[2]) {
+                    prop_assert_eq!(charged(&verdicts), charged(&[verdicts[0], verdicts[1], other[2]]));
+                }
+            }
+        }
+
         /// However they come: no window of the rate's length ever holds more than it allows, and who waits until the moment that a refusal
         /// names is taken.
         #[test]
