@@ -115,6 +115,11 @@ grep -q "dora" "$home/public/leaderboard.json" || die 'the board has no row of d
 put dora wrong "$home/samples/greedy.py" "dora_x.py" && die 'a wrong password opens the door'
 put root '' "$home/samples/greedy.py" x && die 'root comes in'
 docker exec "$sftp" sh -c 'grep -q dora /competition/users.csv' || die 'the container has another list'
+# Of the home it has what accounts and pushes need. The rest is covered by nothing, also for root.
+for folder in results testcases evaluator; do
+    [[ -n $(ls -A "$home/$folder") && -z $(docker exec "$sftp" find "/competition/$folder" -mindepth 1) ]] || die "the SFTP door sees $folder/"
+    docker exec "$sftp" grep -q "^tmpfs /competition/$folder tmpfs " /proc/mounts || die "the SFTP door has $folder/ of the home"
+done
 docker exec "$sftp" ps -e -o args 2>/dev/null | grep -F "$dora" && die 'a password is in the process list'
 compose logs --no-color sftp | grep -F "$dora" && die 'a password is in the logs'
 # Whoever sends in a key pushes: the container provisions again when config.toml and keys/ have changed.

@@ -6,11 +6,10 @@ use clap::Args;
 use crate::accounts::{self, Door, GitDoor, Keys, Machine, Step};
 use crate::cli::progress::Progress;
 use crate::cli::{Exit, check};
-use crate::core::config::Config;
+use crate::core::config::{self, Config, Problem};
 use crate::core::password::Password;
 use crate::core::roster::Roster;
 use crate::home::Home;
-use crate::settings;
 
 /// Make this machine's accounts, folders and sshd rules for those who are listed
 ///
@@ -58,7 +57,7 @@ pub(super) fn run(home: &Home, arguments: &Arguments) -> anyhow::Result<Exit> {
         (_, true) => println!("Accounts, groups and sshd rules of this home are gone; the home is as it was."),
         (_, false) => {
             println!("{changes} steps were done. Who is listed comes in by: sftp NAME@this-machine");
-            if let Some(git) = settings::read(home).ok().and_then(|rules| rules.config.git.clone()) {
+            if let Some(git) = config(home).ok().and_then(|config| config.git) {
                 println!("Who has keys in keys/ pushes to: ssh://{}@this-machine/submissions", git.account);
             }
         }
@@ -66,9 +65,19 @@ pub(super) fn run(home: &Home, arguments: &Arguments) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
+/// config.toml alone. Whether there are the cases and the evaluator that it names is asked by `check` and the daemon: the door may stand in a container that
+/// sees neither.
+fn config(home: &Home) -> anyhow::Result<Config> {
+    let text = std::fs::read_to_string(home.config()).map_err(|error| {
+        let text = format!("cannot be read: {error}");
+        vec![Problem { file: config::FILE.into(), line: None, key: String::new(), text }]
+    });
+    text.and_then(|text| config::parse(&text)).map_err(|problems| anyhow::anyhow!(check::list(&problems)))
+}
+
 /// The steps, after the passwords that stand in users.csv were hashed; or what is in the way.
 fn wanted(home: &Home, dry_run: bool, machine: &Machine) -> anyhow::Result<Result<Vec<Step>, Vec<String>>> {
-    let rules = settings::read(home).map_err(|problems| anyhow::anyhow!(check::list(&problems)))?;
+    let config = config(home)?;
     let roster = accounts::read(home).map_err(|problems| anyhow::anyhow!(check::list(&problems)))?;
     let roster = roster.context("there is no users.csv; `podium users generate` makes one")?;
     let users: Vec<_> = roster.rows().iter().map(|row| &row.user).collect();
@@ -77,7 +86,7 @@ fn wanted(home: &Home, dry_run: bool, machine: &Machine) -> anyhow::Result<Resul
         println!("{}note: {note}", if dry_run { "# " } else { "" });
     }
     // What is in the way is said before a file is touched.
-    let first = steps(home, &rules.config, &roster, &keys, machine)?;
+    let first = steps(home, &config, &roster, &keys, machine)?;
     let plain: Vec<_> = roster.rows().iter().filter(|row| matches!(row.password, Password::Plain(_))).collect();
     if first.is_err() || plain.is_empty() {
         return Ok(first);
@@ -105,7 +114,7 @@ fn wanted(home: &Home, dry_run: bool, machine: &Machine) -> anyhow::Result<Resul
         }
         Ok(roster.clone())
     })?;
-    steps(home, &rules.config, &roster, &keys, machine)
+    steps(home, &config, &roster, &keys, machine)
 }
 
 fn steps(
