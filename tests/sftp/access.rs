@@ -3,16 +3,18 @@
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::MetadataExt;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use super::client::{WAYS, client, run, said, upload};
 use super::{line, open};
 use crate::support::door::PASSWORD;
+use crate::support::push::{Clone, make_key};
 use crate::support::{Competition, Door, a_new_id, answer, sha256};
 
 #[test]
-fn thirty_students_by_every_client_at_once_each_under_their_own_name() {
-    let mut contest = Competition::new("A class").set("queue.workers", 2).prepare();
+fn thirty_students_by_every_client_at_once_and_then_by_git_each_under_their_own_name() {
+    let competition = Competition::new("A class").set("queue.workers", 2).set("git.account", "submit");
+    let mut contest = competition.prepare();
     let printed =
         contest.podium(&["users", "generate", "--count", "30", "--host", "judge.example.org"]).exits(0).stdout;
     let words = |key: &str| -> Vec<String> {
@@ -20,11 +22,15 @@ fn thirty_students_by_every_client_at_once_each_under_their_own_name() {
     };
     let (names, passwords) = (words("user name"), words("password"));
     assert_eq!((names.len(), passwords.len(), names[29].as_str()), (30, 30, "student30"), "{printed}");
+    names.iter().for_each(|name| make_key(&contest, name));
     let door = Door::open(&contest);
     door.start_daemon(&mut contest);
+    let program = |name: &str, way: &str, number: usize| format!("# {name} {way}\n{}", answer(&number.to_string()));
     let sent: Vec<(String, String, String)> = (names.iter().enumerate())
-        .map(|(i, name)| (name.clone(), a_new_id(), format!("# {name}\n{}", answer(&(100 + i).to_string()))))
+        .map(|(i, name)| (name.clone(), a_new_id(), program(name, "by a client", 100 + i)))
         .collect();
+    // Every sixth also sends something in the name of the next.
+    let spoofs: Vec<(usize, String)> = (0..30).step_by(6).map(|i| (i, a_new_id())).collect();
     std::thread::scope(|scope| {
         for (i, (name, id, program)) in sent.iter().enumerate() {
             let (door, password) = (&door, &passwords[i]);
@@ -32,8 +38,34 @@ fn thirty_students_by_every_client_at_once_each_under_their_own_name() {
                 upload(door, WAYS[i % WAYS.len()], (name, password), &format!("{name}_{id}.py"), program)
             });
         }
+        for (i, id) in &spoofs {
+            let (door, name, password, other) = (&door, &names[*i], &passwords[*i], &names[i + 1]);
+            scope.spawn(move || {
+                upload(door, "sftp, renamed", (name, password), &format!("{other}_{id}.py"), "print(1)\n")
+            });
+        }
     });
-    contest.wait_within(crate::support::PATIENCE * 2, "thirty are judged", || contest.count("judged") >= 30);
+    // The same thirty by git, at once, while what they uploaded is judged. bob is the author of all of it, and somebody whom nobody knows tries, too.
+    make_key(&contest, "mallory");
+    let clones: Vec<Clone> = names.iter().map(|name| Clone::through(&door, &contest, name)).collect();
+    for (i, (clone, name)) in clones.iter().zip(&names).enumerate() {
+        clone.commit_solution(program(name, "by git", 200 + i));
+    }
+    let pushes: Vec<_> = clones
+        .iter()
+        .map(|clone| {
+            let mut push = clone.remote(&["push", "ssh://submit@127.0.0.1/submissions", "HEAD:main"]);
+            push.stderr(Stdio::piped()).spawn().expect("git runs")
+        })
+        .collect();
+    let mallory = Clone::through(&door, &contest, "mallory");
+    mallory.commit_solution(answer("1"));
+    mallory.submit().fails();
+    for (push, name) in pushes.into_iter().zip(&names) {
+        let ended = push.wait_with_output().expect("it ends");
+        assert!(ended.status.success(), "{name}: {}", said(&ended));
+    }
+    contest.wait_within(crate::support::PATIENCE * 3, "sixty are judged", || contest.count("judged") >= 60);
     for (name, id, program) in &sent {
         let line = contest.event("accepted", id);
         assert_eq!(
@@ -42,7 +74,22 @@ fn thirty_students_by_every_client_at_once_each_under_their_own_name() {
             "{line}"
         );
     }
-    assert_eq!((contest.count("accepted"), contest.count("judged"), contest.count("rejected")), (30, 30, 0));
+    let accepted = contest.events("accepted");
+    for (i, name) in names.iter().enumerate() {
+        let pushed = sha256(program(name, "by git", 200 + i).as_bytes());
+        let of_it: Vec<_> = accepted.iter().filter(|line| line["sha256"] == pushed.as_str()).collect();
+        assert_eq!(of_it.len(), 1, "{name}");
+        assert_eq!(of_it[0]["user"], name.as_str());
+        assert_eq!(accepted.iter().filter(|line| line["user"] == name.as_str()).count(), 2, "{name}");
+    }
+    for (i, id) in &spoofs {
+        let refused = contest.event("rejected", id);
+        let expected = (&"identity".into(), &names[*i].as_str().into());
+        assert_eq!((&refused["refusal"], &refused["user"]), expected, "{refused}");
+    }
+    let judged = contest.events("judged");
+    assert!(judged.iter().all(|line| line["cases"].as_array().is_some_and(|cases| cases.len() == 3)));
+    assert_eq!((contest.count("accepted"), judged.len(), contest.count("rejected")), (60, 60, spoofs.len()));
     contest.wait_for_site();
     let board = contest.board();
     assert_eq!(board["rows"].as_array().map(Vec::len), Some(30), "{board}");
