@@ -1,7 +1,7 @@
 //! Who comes in, and how far: every client, passwords and keys, nobody into another's folder, sixty at once from one address.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::MetadataExt;
 use std::process::{Command, Stdio};
 
@@ -245,4 +245,42 @@ fn sixty_at_once_from_one_address_and_nobody_is_turned_away() {
         );
     }
     assert!(!door.sshd_said().contains("drop connection"), "{}", door.sshd_said());
+}
+
+#[test]
+fn the_lines_of_the_students_page_do_what_they_say() {
+    // As config.toml has it where it says nothing else.
+    let competition = Competition::new("The page").users(&[("mira", "student")]).set("submissions.settle", "2s");
+    let (contest, door) = super::open_with(competition);
+    let page = include_str!("../../docs/students.md");
+    let block =
+        page.split("## With sftp").nth(1).and_then(|rest| rest.split("```sh\n").nth(1)).expect("lines for sftp");
+    // What the first line prints is what stands in the others.
+    let id = a_new_id();
+    let block = block.split("\n```").next().expect("they end").replace("UUID", &id);
+    let lines: Vec<&str> = block.lines().collect();
+    assert!(lines.len() == 5 && lines[0].starts_with("uuidgen "), "{block}");
+    let address = lines[1].strip_prefix("sftp ").and_then(|rest| rest.split_whitespace().next()).expect("an address");
+    let desk = contest.outside("desk");
+    fs::create_dir(&desk).expect("made");
+    fs::write(desk.join("tour.py"), answer("4")).expect("a program");
+    let mut student = door.client("sftp", PASSWORD);
+    student.arg(address.replace("judge.example.org", "127.0.0.1")).current_dir(&desk);
+    let mut student =
+        student.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("sftp starts");
+    let mut typed = student.stdin.take().expect("piped");
+    let mut types =
+        |line: &str| writeln!(typed, "{}", line.strip_prefix("sftp> ").expect("a line for sftp")).expect("it reads");
+    types(lines[2]);
+    // The few seconds that the page speaks of.
+    let letter = format!("mira_{id}.txt");
+    contest.wait_for("there is a letter", || contest.path("inbox/mira/out").join(&letter).exists());
+    lines[3..].iter().for_each(|line| types(line));
+    drop(typed);
+    let ended = student.wait_with_output().expect("it ends");
+    assert!(ended.status.success() && ended.stderr.is_empty(), "{}", said(&ended));
+    assert!(said(&ended).contains(&format!("/out/{letter}")), "{}", said(&ended));
+    let letter = fs::read_to_string(desk.join(letter)).expect("it was fetched");
+    assert!(letter.contains("Submission 1 of mira"), "{letter}");
+    assert_eq!(contest.outcome(&id)["verdict"], "accepted");
 }
