@@ -39,6 +39,7 @@ fn a_class_is_made_in_one_command_and_its_passwords_are_shown_once() {
     // Whoever is handed this gets a score: every door that is open, with name and port, and where results are.
     for line in [
         "put solution.py student12_UUID.py",
+        "rsync and `scp -O` do not work",
         "get /out/student12_UUID.txt",
         "./podium-submit solution.py --to ssh://student12@judge.example.org:2222\n",
     ] {

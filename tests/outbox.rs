@@ -86,6 +86,17 @@ fn a_letter_says_what_the_private_page_says() {
     let readme = read(&contest, "mira", "README.txt");
     assert!(readme.contains("mira_<uuid>.<ext>") && readme.contains(".py"), "{readme}");
     assert!(readme.contains("64 MiB"), "{readme}");
+    // What a cut upload is, and which clients there is no use in trying.
+    let flowing = readme.split_whitespace().collect::<Vec<_>>().join(" ");
+    for rule in [
+        "leaves a short file",
+        "is judged as it stands",
+        "size and the SHA-256",
+        "rsync, scp -O",
+        "mount your folder with sshfs",
+    ] {
+        assert!(flowing.contains(rule), "{rule}\n{readme}");
+    }
     assert!(!fs::exists(contest.path("inbox/bo")).expect("looked"), "nobody's folder is made");
 }
 

@@ -63,6 +63,18 @@ impl Halfway {
     }
 }
 
+/// lftp, which does one thing.
+pub(super) fn lftp(door: &Door, (user, password): (&str, &str), what: &str) -> Command {
+    let ssh = door.ssh_command().replace("ssh ", "ssh -a -x ");
+    let settings = format!(
+        "set sftp:auto-confirm yes; set net:max-retries 1; set net:timeout 120; set sftp:connect-program \"{ssh}\""
+    );
+    let mut command = Command::new("lftp");
+    command.env("HOME", door.folder()).args(["-e", &format!("{settings}; {what}; bye")]);
+    command.args(["-u", &format!("{user},{password}"), "sftp://127.0.0.1"]);
+    command
+}
+
 /// Uploads a program under a name by one way among those that students use.
 #[track_caller]
 pub(super) fn upload(door: &Door, way: &str, (user, password): (&str, &str), name: &str, program: &str) {
@@ -87,17 +99,7 @@ pub(super) fn upload(door: &Door, way: &str, (user, password): (&str, &str), nam
             command.arg(&shown).arg(format!("{address}:{name}"));
             command
         }
-        "lftp" => {
-            let mut command = Command::new("lftp");
-            let settings = format!(
-                "set sftp:auto-confirm yes; set net:max-retries 1; set net:timeout 120; set sftp:connect-program \"{}\"",
-                ssh.replace("ssh ", "ssh -a -x ")
-            );
-            command.env("HOME", &folder);
-            command.args(["-e", &format!("{settings}; put {shown} -o {name}; bye")]);
-            command.args(["-u", &format!("{user},{password}"), "sftp://127.0.0.1"]);
-            command
-        }
+        "lftp" => lftp(door, (user, password), &format!("put {shown} -o {name}")),
         "paramiko" => client_as(door, user, password, &["put", name, program]),
         "FileZilla" => client_as(door, user, password, &["rename", &format!("{name}.filepart"), name, program]),
         "browser" => client_as(door, user, password, &["rename", &format!("{name}.part"), name, program]),

@@ -2,8 +2,9 @@
 
 use std::fs;
 
-use super::client::{Halfway, client, run};
+use super::client::{Halfway, client, lftp, run, said};
 use super::{line, open, open_with};
+use crate::support::door::PASSWORD;
 use crate::support::{Competition, a_new_id, answer, sha256};
 
 #[test]
@@ -42,14 +43,34 @@ fn an_upload_counts_when_it_is_whole() {
 
 #[test]
 fn an_upload_that_is_resumed_in_time_is_one_upload() {
-    let (contest, door) =
-        open_with(Competition::new("Resumed").users(&[("mira", "student")]).set("submissions.settle", "15s"));
-    let (id, program) = (a_new_id(), format!("{}\n{}", answer("4"), "# padding\n".repeat(2_000)));
-    let mut halfway = Halfway::start(client(&door, "mira", &["resume", &format!("mira_{id}.py"), &program]));
+    let users = [("mira", "student"), ("bo", "student"), ("cy", "student")];
+    let (contest, door) = open_with(Competition::new("Resumed").users(&users).set("submissions.settle", "20s"));
+    let program = |user: &str| format!("# {user}\n{}\n{}", answer("4"), "# padding\n".repeat(2_000));
+    let ids = users.map(|(user, _)| (user, a_new_id()));
+    let name = |user: &str| {
+        let (_, id) = ids.iter().find(|(known, _)| *known == user).expect("one of them");
+        format!("{user}_{id}.py")
+    };
+    let mut halfway = Halfway::start(client(&door, "mira", &["resume", &name("mira"), &program("mira")]));
+    // Two clients that have a command for it: what lies there is the first half, and they send the rest.
+    let local = |user: &str, part: &str| {
+        let path = door.folder().join(format!("{user}-{part}.py"));
+        let whole = program(user);
+        fs::write(&path, if part == "half" { &whole[..whole.len() / 2] } else { &whole }).expect("a file");
+        path.display().to_string()
+    };
+    for user in ["bo", "cy"] {
+        door.sftp(user, &format!("put {} {}\n", local(user, "half"), name(user)));
+    }
     halfway.go_on();
     halfway.end();
-    assert_eq!(line(&contest, "accepted", &id)["sha256"], sha256(program.as_bytes()));
-    assert_eq!(contest.count("rejected"), 0);
+    let output = door.sftp("bo", &format!("reput {} {}\n", local("bo", "whole"), name("bo")));
+    assert!(output.status.success() && output.stderr.is_empty(), "{}", said(&output));
+    run(lftp(&door, ("cy", PASSWORD), &format!("put -c {} -o {}", local("cy", "whole"), name("cy"))));
+    for (user, id) in &ids {
+        assert_eq!(line(&contest, "accepted", id)["sha256"], sha256(program(user).as_bytes()), "{user}");
+    }
+    assert_eq!((contest.count("accepted"), contest.count("rejected")), (3, 0));
 }
 
 #[test]

@@ -100,6 +100,7 @@ fn slip(Credential { user, password }: &Credential, host: &Address, config: Opti
     line("connect", format!("sftp {port}{user}@{name}"));
     line("hand in", format!("put solution.{ending} {user}_UUID.{ending}"));
     line("", "for UUID a new one each time; `uuidgen` prints one".into());
+    line("", "by sftp, scp, sshfs, FileZilla or WinSCP; rsync and `scp -O` do not work".into());
     line("result", format!("get /out/{user}_UUID.txt"));
     line("the rules", "get /out/README.txt".into());
     line("or, at once", format!("./podium-submit solution.{ending} --to {}", at(user.as_str())));

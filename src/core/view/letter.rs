@@ -280,6 +280,16 @@ pub fn readme(source: Source<'_>, user: &UserName) -> String {
         "with a new UUID for every submission: the command uuidgen prints one, in PowerShell New-Guid. Keep it to yourself: your private page has it in its address. \
          Best, upload under a name that begins with a dot, and rename the file when it is whole.",
     );
+    text.gap();
+    text.prose(
+        "A client that is cut off leaves a short file, which looks like a whole one and is judged as it stands. Your letter has the size and the SHA-256 of what arrived: \
+         compare them with your file's (wc -c, sha256sum), and send it again under a new UUID if they differ.",
+    );
+    text.gap();
+    text.prose(
+        "sftp, scp, sshfs, lftp, FileZilla and WinSCP do. Plain rsync, scp -O, and the scp of OpenSSH before 9.0 do not: they start a program at this end, and there \
+         is none. Take sftp instead, or mount your folder with sshfs and let rsync copy into that.",
+    );
     text.head("What is taken");
     for (extension, language) in &config.languages {
         text.indented("  ", &format!(".{extension}  run as: {}", visible(&language.command.join(" "), 200)));
