@@ -2,11 +2,49 @@
 
 use std::fs;
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use super::trees::raw_tree;
 use super::{reconcile, started};
-use crate::support::push::{Clone, prepare};
-use crate::support::{Competition, answer};
+use crate::support::push::{Clone, Pushed, prepare};
+use crate::support::{Competition, Contest, answer};
+
+/// What the server's side of a push may spend, in processor time: a push is nobody's way to keep the machine busy.
+const HOOK_CPU: Duration = Duration::from_secs(5);
+/// How long it may take on a machine that is busy with other things.
+const HOOK_WALL: Duration = Duration::from_secs(60);
+
+/// Around what sshd would run: notes what it and all that it starts spent.
+fn around(contest: &Contest) -> String {
+    let script = contest.outside("around");
+    let spent = contest.outside("spent");
+    fs::write(&script, format!("\"$@\"; status=$?; times >'{}'; exit $status\n", spent.display())).expect("written");
+    format!("sh {}", script.display())
+}
+
+/// What `around` noted.
+fn spent(contest: &Contest) -> Duration {
+    let noted = fs::read_to_string(contest.outside("spent")).expect("the server's side has ended");
+    // The second line is of the shell's children: 0m1.250000s 0m0.040000s
+    let clocks = noted.lines().nth(1).expect("a second line").split_whitespace().map(|clock| {
+        let (minutes, seconds) = clock.trim_end_matches('s').split_once('m').expect("minutes and seconds");
+        minutes.parse::<f64>().expect("a number") * 60.0 + seconds.parse::<f64>().expect("a number")
+    });
+    let spent = Duration::from_secs_f64(clocks.sum());
+    assert!(!spent.is_zero(), "nothing was measured: {noted}");
+    spent
+}
+
+/// Pushes, and makes sure that it did not cost the server's side more than it may.
+#[track_caller]
+fn push_within_bounds(contest: &Contest, clone: &Clone, arguments: &[&str]) -> Pushed {
+    let mut push = clone.remote(&[&["push"], arguments].concat());
+    let began = Instant::now();
+    let pushed = Pushed::of(push.env("AROUND", around(contest)));
+    let (wall, cpu) = (began.elapsed(), spent(contest));
+    assert!(wall < HOOK_WALL && cpu < HOOK_CPU, "{wall:?}, of which it computed {cpu:?}\n{}", pushed.said);
+    pushed
+}
 
 #[test]
 fn a_push_that_is_too_long_is_cut_off_early() {
@@ -20,7 +58,9 @@ fn a_push_that_is_too_long_is_cut_off_early() {
     clone.commit();
     clone.submit().fails().says("maximum allowed size");
     // A pack that says it is 2 GB long, sent for as long as anybody listens.
-    let sent = endless_push(&clone);
+    let began = Instant::now();
+    let sent = endless_push(&contest, &clone);
+    assert!(began.elapsed() < HOOK_WALL && spent(&contest) < HOOK_CPU, "{:?}", began.elapsed());
     assert!(sent < 8 << 20, "{sent} bytes were taken of a push that may have one MiB");
     let held: u64 = walkdir::WalkDir::new(contest.path("git"))
         .into_iter()
@@ -82,18 +122,21 @@ fn a_repository_has_a_bound_and_nobody_is_stuck_behind_it() {
 }
 
 /// What answers a push, for a client of our own.
-fn serve_by_hand(clone: &Clone) -> std::process::Child {
+fn serve_by_hand(contest: &Contest, clone: &Clone) -> std::process::Child {
     let ssh = clone.remote(&["version"]);
     let script = ssh.get_envs().find(|(name, _)| *name == "GIT_SSH_COMMAND").and_then(|(_, value)| value).expect("set");
     let mut server = Command::new(script);
-    server.args(["submit@judge", "git-receive-pack '/submissions'"]).env("PUSHER", "alice");
+    server
+        .args(["submit@judge", "git-receive-pack '/submissions'"])
+        .env("PUSHER", "alice")
+        .env("AROUND", around(contest));
     server.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts")
 }
 
 /// Pushes one object of 2 GB by hand, in the protocol's own words, and returns how many bytes of it went out before the server hung up.
-fn endless_push(clone: &Clone) -> u64 {
+fn endless_push(contest: &Contest, clone: &Clone) -> u64 {
     use std::io::{Read, Write};
-    let mut server = serve_by_hand(clone);
+    let mut server = serve_by_hand(contest, clone);
     let mut to = server.stdin.take().expect("piped");
     let mut from = server.stdout.take().expect("piped");
     let reader = std::thread::spawn(move || from.read_to_end(&mut Vec::new()));
@@ -123,9 +166,8 @@ fn a_hundred_thousand_branches_are_refused_in_one_sentence() {
     let commit = clone.commit_solution(answer("4"));
     let refs: String = (0..100_000).map(|number| format!("{commit} refs/heads/b{number:06}\n")).collect();
     clone.write(".git/packed-refs", format!("# pack-refs with: peeled fully-peeled sorted\n{refs}"));
-    let began = std::time::Instant::now();
-    let pushed = clone.push(&["-q", "ssh://submit@judge/submissions", "refs/heads/*:refs/heads/*"]);
-    eprintln!("a hundred thousand branches took {:?}", began.elapsed());
+    let push = ["-q", "ssh://submit@judge/submissions", "refs/heads/*:refs/heads/*"];
+    let pushed = push_within_bounds(&contest, &clone, &push);
     pushed.fails().says("Only the branch main is taken here, and this push names refs/heads/b").says("many more");
     let refs = walkdir::WalkDir::new(contest.path("git/alice.git/refs")).into_iter().flatten();
     assert_eq!(refs.filter(|entry| entry.file_type().is_file()).count(), 0);
@@ -198,9 +240,8 @@ fn a_tree_bomb_costs_nothing() {
     }
     let top = raw_tree(&clone, &[("40000", b"bomb", &tree), ("100644", b"solution.py", &good)]);
     let commit = clone.git(&["commit-tree", "-m", "x", &top]);
-    let began = std::time::Instant::now();
-    let pushed = clone.push(&["ssh://submit@judge/submissions", &format!("{commit}:refs/heads/main")]);
-    eprintln!("a tree bomb took {:?}", began.elapsed());
+    let push = ["ssh://submit@judge/submissions", &format!("{commit}:refs/heads/main")];
+    let pushed = push_within_bounds(&contest, &clone, &push);
     pushed.succeeds().says("Accepted as number 1");
 }
 
@@ -266,14 +307,14 @@ fn what_unfolds_to_gigabytes_is_refused() {
     let sum = sha1(&clone, &pack);
     pack.extend(sum);
     let commands = format!("{} {} refs/heads/main\0report-status\n", "0".repeat(40), "a".repeat(40));
-    let mut server = serve_by_hand(&clone);
+    let mut server = serve_by_hand(&contest, &clone);
     let mut to = server.stdin.take().expect("piped");
     let sent = [format!("{:04x}{commands}0000", commands.len() + 4).as_bytes(), &pack[..]].concat();
     let _ = std::io::Write::write_all(&mut to, &sent);
     drop(to);
-    let began = std::time::Instant::now();
+    let began = Instant::now();
     let output = server.wait_with_output().expect("it ends");
-    eprintln!("three gigabytes in {} bytes took {:?}", sent.len(), began.elapsed());
+    assert!(began.elapsed() < HOOK_WALL && spent(&contest) < HOOK_CPU, "{:?}", began.elapsed());
     let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     assert!(said.contains("memory") || said.contains("unpack"), "{said}");
     assert!(!said.contains("ok refs/heads/main"), "{said}");

@@ -36,13 +36,18 @@ fn with_the_option_it_waits_and_prints_the_public_verdict() {
 fn one_that_has_to_wait_is_told_its_place() {
     let mut contest = prepare(Competition::new("Places").set("queue.workers", 1), &["alice", "bob"]);
     contest.start();
+    // Once something was judged there is something to expect by.
     let bob = Clone::new(&contest, "bob");
-    bob.commit_solution(slow_answer("1", 2.0));
+    bob.commit_solution(slow_answer("1", 0.1));
+    bob.submit().succeeds();
+    contest.wait_for_judged(1);
+    bob.commit_solution(slow_answer("1", 3.0));
     bob.submit().succeeds().says("It is being judged.");
     let alice = Clone::new(&contest, "alice");
     alice.commit_solution(answer("4"));
     let pushed = alice.push(&["-o", "wait", "ssh://submit@judge/submissions", "HEAD:main"]).succeeds();
-    pushed.says("Accepted as number 2").says("Place in the queue: 1").says("public score: 44");
+    let pushed = pushed.says("Accepted as number 3").says("Place in the queue: 1; a verdict can be expected in about ");
+    pushed.says("public score: 44");
 }
 
 #[test]

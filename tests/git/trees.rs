@@ -1,10 +1,11 @@
 //! Strange trees (INB-12): what a checkout would stumble over is refused, and nothing of it is run.
 
+use std::cell::RefCell;
 use std::fs;
 
 use super::{accepted, started};
-use crate::support::answer;
-use crate::support::push::Clone;
+use crate::support::push::{Clone, git};
+use crate::support::{answer, sha256};
 
 #[test]
 fn what_is_no_plain_file_is_refused_with_a_reason() {
@@ -59,9 +60,18 @@ fn trees_that_were_made_to_hurt_are_refused_or_never_looked_at() {
     let hook = format!("#!/bin/sh\ntouch '{}'\n", canary.display());
     clone.write("hook", hook);
     let (good, hook) = (clone.git(&["rev-parse", "HEAD:solution.py"]), clone.git(&["hash-object", "-w", "hook"]));
+    // What was taken has to be, byte for byte, the blob that the pushed commit names.
+    let taken = RefCell::new(Vec::new());
     let push = |tree: &str| {
         let commit = clone.git(&["commit-tree", "-m", "x", tree]);
-        clone.push(&["--force", "ssh://submit@judge/submissions", &format!("{commit}:refs/heads/main")])
+        let pushed = clone.push(&["--force", "ssh://submit@judge/submissions", &format!("{commit}:refs/heads/main")]);
+        if pushed.good {
+            let mut blob = git(&clone.folder);
+            let blob = blob.args(["cat-file", "blob", &format!("{commit}:solution.py")]).output().expect("git runs");
+            assert!(blob.status.success(), "{blob:?}");
+            taken.borrow_mut().push((pushed.id(), blob.stdout));
+        }
+        pushed
     };
     // Names that a checkout would take for git's own folder.
     let hooks = raw_tree(&clone, &[("100755", b"post-checkout", &hook), ("100755", b"post-receive", &hook)]);
@@ -112,8 +122,12 @@ fn trees_that_were_made_to_hurt_are_refused_or_never_looked_at() {
     }
     contest.wait_for("what was accepted is judged", || contest.count("judged") == contest.count("accepted"));
     assert!(contest.count("accepted") >= 1, "a submodule that points to nowhere is not looked at");
-    for line in accepted(&contest, "alice") {
-        assert!(line["size"].as_u64().is_some_and(|size| size >= program.len() as u64), "{line}");
+    let taken = taken.into_inner();
+    assert_eq!(accepted(&contest, "alice").len(), taken.len());
+    for (id, blob) in &taken {
+        let line = contest.event("accepted", id);
+        assert_eq!((&line["size"], &line["sha256"]), (&blob.len().into(), &sha256(blob).into()), "{line}");
+        assert!(blob.starts_with(program.as_bytes()));
     }
     assert!(!canary.exists(), "something of a student's was run");
     let submodules = walkdir::WalkDir::new(contest.path("git")).into_iter().flatten();
