@@ -1,10 +1,17 @@
 //! Links, other people's names, strange names, a file without end (INB-03 to INB-05, INB-08).
 
+use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::net::UnixListener;
+use std::time::{Duration, Instant};
 
 use super::client::{client, run};
-use super::{line, open};
-use crate::support::{a_new_id, answer};
+use super::{line, open, open_with};
+use crate::support::{Competition, Contest, a_new_id, answer};
+
+/// Within this time a dozen files that are none are refused: each takes milliseconds, and the machine may be busy with other things. One that is opened and
+/// waited for takes for ever.
+const BOUND: Duration = Duration::from_secs(60);
 
 #[test]
 fn links_are_refused_and_nothing_is_read_through_them() {
@@ -18,6 +25,7 @@ fn links_are_refused_and_nothing_is_read_through_them() {
     // One that leads to itself.
     arguments.extend([format!("mira_{}.py", ids[5]), format!("mira_{}.py", ids[5])]);
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let began = Instant::now();
     let printed = run(client(&door, "mira", &arguments));
     assert_eq!(printed.matches("symlink done").count(), ids.len(), "{printed}");
     for id in &ids {
@@ -35,6 +43,21 @@ fn links_are_refused_and_nothing_is_read_through_them() {
     for id in [&linked, &folder] {
         assert_eq!(line(&contest, "rejected", id)["refusal"], "not-a-file");
     }
+    // What no client can make and a student with more than a client might: devices, a pipe that nobody writes to, a socket.
+    let special = [("c 1 3", a_new_id()), ("c 1 5", a_new_id()), ("p", a_new_id())];
+    for (kind, id) in &special {
+        door.sh(&format!(
+            "cd /srv/podium/inbox/mira/in; mknod .x-{id} {kind}; chown mira: .x-{id}; mv .x-{id} mira_{id}.py"
+        ));
+    }
+    let socket = a_new_id();
+    let listening = UnixListener::bind(contest.path(&format!("inbox/mira/in/mira_{socket}.py"))).expect("a socket");
+    for id in special.iter().map(|(_, id)| id).chain([&socket]) {
+        assert_eq!(line(&contest, "rejected", id)["refusal"], "not-a-file");
+    }
+    drop(listening);
+    // Nothing of it was waited for.
+    assert!(began.elapsed() < BOUND, "{:?}", began.elapsed());
     assert_eq!(contest.count("accepted"), 0);
     door.put("bo", &format!("bo_{}.py", a_new_id()), answer("4"));
     contest.wait_for_judged(1);
@@ -43,32 +66,63 @@ fn links_are_refused_and_nothing_is_read_through_them() {
     }
 }
 
+/// Every page of a user's, by its name: what it says byte for byte.
+fn pages_of(contest: &Contest, user: &str) -> BTreeMap<String, Vec<u8>> {
+    contest.wait_for_site();
+    let pages = contest.site().0.into_iter();
+    pages.filter(|(name, _)| name.split(['/', '.']).any(|part| part == user)).collect()
+}
+
 #[test]
 fn a_name_is_no_way_to_speak_for_another() {
-    let (contest, door) = open(&[("mira", "student"), ("bo", "student"), ("boss", "superuser")]);
-    let before = contest
-        .site()
-        .0
-        .keys()
-        .filter(|name| name.split(['/', '.']).any(|part| part == "bo"))
-        .cloned()
-        .collect::<Vec<_>>();
-    for other in ["bo", "boss", "nobody-here"] {
+    let users = [("mira", "student"), ("bo", "student"), ("boss", "superuser")];
+    let (contest, door) = open_with(Competition::new("Spoofs").users(&users).set("submissions.rate", "2/1h"));
+    let put = |user: &str, whose: &str, number: &str| {
         let id = a_new_id();
-        door.put("mira", &format!("{other}_{id}.py"), answer("1"));
+        door.put(user, &format!("{whose}_{id}.py"), answer(number));
+        id
+    };
+    let own = put("bo", "bo", "4");
+    contest.wait_for_judged(1);
+    contest.wait_for("its letters say so", || {
+        ["json", "txt"].iter().all(|ending| {
+            let letter = contest.path(&format!("inbox/bo/out/bo_{own}.{ending}"));
+            fs::read_to_string(letter).is_ok_and(|text| text.contains("accepted"))
+        })
+    });
+    let of = |contest: &Contest| {
+        let private = fs::read(contest.path(&format!("public/s/{own}/index.html"))).expect("the private page");
+        let letters: BTreeMap<String, Vec<u8>> = fs::read_dir(contest.path("inbox/bo/out"))
+            .expect("out/")
+            .map(|entry| entry.expect("an entry"))
+            // It tells what the daemon does, second by second.
+            .filter(|entry| entry.file_name() != "queue.json")
+            .map(|entry| (entry.file_name().into_string().expect("text"), fs::read(entry.path()).expect("a letter")))
+            .collect();
+        (pages_of(contest, "bo"), private, letters, contest.board()["rows"].clone())
+    };
+    let before = of(&contest);
+    assert!(!before.0.is_empty() && before.2.len() >= 3, "{:?} {:?}", before.0.keys(), before.2.keys());
+    for other in ["bo", "boss", "nobody-here", "bo", "bo"] {
+        let id = put("mira", other, "1");
         let refused = line(&contest, "rejected", &id);
         assert_eq!((&refused["refusal"], &refused["user"]), (&"identity".into(), &"mira".into()), "{refused}");
     }
-    assert_eq!(contest.count("accepted"), 0);
-    contest.wait_for_site();
-    let after = contest
-        .site()
-        .0
-        .keys()
-        .filter(|name| name.split(['/', '.']).any(|part| part == "bo"))
-        .cloned()
-        .collect::<Vec<_>>();
-    assert_eq!(before, after, "nothing of bo's came about");
+    assert_eq!(contest.count("accepted"), 1);
+    assert!(pages_of(&contest, "boss").is_empty() && pages_of(&contest, "nobody-here").is_empty());
+    let after = of(&contest);
+    for (name, page) in &before.0 {
+        assert_eq!(String::from_utf8_lossy(&after.0[name]), String::from_utf8_lossy(page), "{name}");
+    }
+    for (name, letter) in &before.2 {
+        assert_eq!(String::from_utf8_lossy(&after.2[name]), String::from_utf8_lossy(letter), "{name}");
+    }
+    assert!(before == after, "there is something new of bo's: {:?} {:?}", after.0.keys(), after.2.keys());
+    // Nor is anything of bo's two an hour used up: one is left, and no more.
+    let second = put("bo", "bo", "5");
+    assert_eq!(line(&contest, "accepted", &second)["user"], "bo");
+    let third = put("bo", "bo", "6");
+    assert_eq!(line(&contest, "rejected", &third)["refusal"], "rate");
 }
 
 #[test]

@@ -74,6 +74,33 @@ fn an_upload_that_is_resumed_in_time_is_one_upload() {
 }
 
 #[test]
+fn a_cut_upload_of_a_format_that_has_an_end_is_refused() {
+    let check = ["python3", "-I", "-c", "import json, sys; json.load(open(sys.argv[1]))", "{source}"];
+    let competition = Competition::new("Notebooks").users(&[("mira", "student")]);
+    let run =
+        ["python3", "-I", "-c", "import json, sys; exec(''.join(json.load(open(sys.argv[1]))['cells'][0]['source']))"];
+    let command: Vec<&str> = run.into_iter().chain(["{source}"]).collect();
+    let competition = competition.set("languages.ipynb.command", command);
+    let (contest, door) = open_with(competition.set("languages.ipynb.check", check.to_vec()));
+    let cell = serde_json::json!({ "cell_type": "code", "metadata": {}, "outputs": [], "source": ["import sys\n", "print(4)\n"] });
+    let notebook =
+        serde_json::json!({ "cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 5 }).to_string();
+    // INB-02: killed half way, so that the server closes half a file.
+    let cut = a_new_id();
+    let mut halfway = Halfway::start(client(&door, "mira", &["slow", &format!("mira_{cut}.ipynb"), &notebook]));
+    halfway.0.kill().expect("killed");
+    halfway.0.wait().expect("it has ended");
+    let refused = line(&contest, "rejected", &cut);
+    assert_eq!((&refused["refusal"], &refused["user"]), (&"check".into(), &"mira".into()), "{refused}");
+    assert!(refused["reason"].as_str().is_some_and(|reason| reason.contains("JSONDecodeError")), "{refused}");
+    // Nothing of it was taken, so that the whole of it may come under the same id.
+    door.put("mira", &format!("mira_{cut}.ipynb"), &notebook);
+    assert_eq!(line(&contest, "accepted", &cut)["sha256"], sha256(notebook.as_bytes()));
+    contest.wait_for_judged(1);
+    assert_eq!((contest.count("accepted"), contest.count("rejected")), (1, 1));
+}
+
+#[test]
 fn what_is_judged_is_what_was_taken_whoever_still_writes() {
     let (contest, door) = open(&[("mira", "student")]);
     let id = a_new_id();
