@@ -414,3 +414,48 @@ fn where_pushes_are_taken_cases_and_evaluator_are_closed_to_the_account_that_tak
     door.podium(&["users", "provision"]).exits(0).says("Nothing was to be changed");
     assert!(!contest.podium(&["check"]).stdout.contains("chmod o-rwx"));
 }
+
+#[test]
+fn no_password_and_no_hash_is_on_a_command_line() {
+    let contest = home();
+    // Every program that is started by these, with its arguments.
+    let traced = |door: Option<&Door>, arguments: &[&str]| -> (support::Ran, String) {
+        let trace = contest.outside("trace");
+        let mut command = door.map_or_else(|| Command::new("strace"), |door| door.command("strace"));
+        command.args(["-f", "-qq", "-e", "trace=execve,execveat", "-s", "65536", "-o"]).arg(&trace);
+        command.arg(env!("CARGO_BIN_EXE_podium")).arg("--home");
+        command.arg(door.map_or_else(|| contest.root().into(), |_| std::path::PathBuf::from(support::door::HOME)));
+        let ran = support::Ran::of(command.args(arguments)).exits(0);
+        (ran, fs::read_to_string(&trace).expect("strace wrote"))
+    };
+    let (made, generated) = traced(None, &["users", "generate", "--count", "3"]);
+    let secrets = |text: &str| -> Vec<String> {
+        text.lines()
+            .filter_map(|line| line.trim().strip_prefix("password"))
+            .map(|rest| rest.trim().to_owned())
+            .collect()
+    };
+    let mut all = secrets(&made.stdout);
+    assert_eq!(all.len(), 3, "{made}");
+    let (reset, resetting) = traced(None, &["users", "reset", "student01"]);
+    all.extend(secrets(&reset.stdout));
+    // One that stands in the list as it is, as when the list comes out of a CI's secrets.
+    let plain = "a-plain-one-of-the-cis";
+    fs::write(contest.path("users.csv"), users(&contest) + &format!("mira,{plain},student\n")).expect("written");
+    all.push(plain.into());
+    let door = Door::closed(&contest);
+    // The door may stand where the cases are not to be seen: nothing of them is asked.
+    fs::rename(contest.path("testcases"), contest.outside("testcases")).expect("moved");
+    let (_, provisioned) = traced(Some(&door), &["users", "provision"]);
+    all.extend(users(&contest).lines().skip(1).filter_map(|line| line.split(',').nth(1)).map(str::to_owned));
+    assert_eq!(all.len(), 3 + 1 + 1 + 4);
+    assert!(all.iter().all(|secret| secret.len() > 10), "each is one");
+    for program in ["useradd", "chpasswd", "groupadd", "sshd"] {
+        assert!(provisioned.contains(&format!("/{program}\"")), "{program} is not among them\n{provisioned}");
+    }
+    for trace in [&generated, &resetting, &provisioned] {
+        assert!(trace.contains("execve("), "{trace}");
+        // A part of one is as bad.
+        assert!(!all.iter().any(|secret| trace.contains(&secret[..10.max(secret.len() / 2)])), "{trace}");
+    }
+}
