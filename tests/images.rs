@@ -93,6 +93,39 @@ fn every_form_of_an_image_judges_and_is_unpacked_once() {
     assert_eq!(exported, first);
 }
 
+#[test]
+fn the_same_bytes_on_another_image_are_judged_anew() {
+    // Under one name, so that nothing of config.toml tells them apart.
+    let contest = Competition::new("Another image").prepare();
+    fs::copy(forms().join("root.tar"), contest.path("root.tar")).expect("copied");
+    contest.set("sandbox.image", "root.tar");
+    let mut contest = contest;
+    contest.start();
+    let judged = |contest: &Contest| {
+        let id = contest.hand_in("mira", "py", answer("4"));
+        assert_eq!(contest.outcome(&id)["verdict"], "accepted");
+        let line = contest.event("judged", &id);
+        (line["reused"].clone(), line["provenance"]["image"].as_str().expect("an image").to_owned())
+    };
+    let (reused, first) = judged(&contest);
+    assert_eq!(reused, Value::Null);
+    let (reused, same) = judged(&contest);
+    assert_eq!((&reused["submission"], &same), (&1.into(), &first));
+
+    assert!(contest.stop().success());
+    fs::write(contest.outside("only-here"), "x").expect("written");
+    let mut more = Command::new("tar");
+    more.arg("-C").arg(contest.path("..")).arg("-rf").arg(contest.path("root.tar")).arg("only-here");
+    run(&mut more);
+    contest.start();
+    let (reused, other) = judged(&contest);
+    assert_ne!(other, first);
+    assert_eq!(reused, Value::Null, "it is another image");
+    let (reused, same) = judged(&contest);
+    assert_eq!((&reused["submission"], &same), (&3.into(), &other));
+    assert_eq!(contest.count("started"), 2);
+}
+
 /// What lies below a folder: kind, mode, length and time of a file.
 fn listing(root: &Path) -> BTreeMap<PathBuf, (u32, u64, i64)> {
     use std::os::unix::fs::MetadataExt;
