@@ -183,19 +183,19 @@ fn look_at_pushes(home: &Home, rules: &Rules, findings: &mut Findings) {
 /// What other accounts of the machine can read, and should not.
 fn look_at_modes(home: &Home, rules: &Rules, findings: &mut Findings) {
     const OTHERS: u32 = 0o004;
-    // A folder that cannot be listed may still be entered by whoever guesses a name.
-    const ENTERED: u32 = OTHERS | 0o001;
-    // Where pushes are taken in, strangers' bytes pass through one of those accounts.
+    // Where pushes are taken in, strangers' bytes pass through one of those accounts: there a folder that it cannot list, and could enter by guessing
+    // a name, is open, too.
     let pushes = rules.config.git.is_some();
+    let open = if pushes { OTHERS | 0o001 } else { OTHERS };
     let also = if pushes { ", also the one that takes pushes in," } else { "" };
     let mend = if pushes { ", or `podium users provision`" } else { "" };
-    if (pushes || !rules.config.cases.private.is_empty()) && mode(&home.testcases()) & ENTERED != 0 {
+    if (pushes || !rules.config.cases.private.is_empty()) && mode(&home.testcases()) & open != 0 {
         let what = if rules.config.cases.private.is_empty() { "the cases" } else { "the private cases" };
         findings.notes.push(format!(
             "every account of this machine{also} can look into testcases/, where {what} are: chmod o-rwx testcases{mend}"
         ));
     }
-    if pushes && mode(&home.evaluator()) & ENTERED != 0 {
+    if pushes && mode(&home.evaluator()) & open != 0 {
         findings
             .notes
             .push(format!("every account of this machine{also} can look into evaluator/: chmod o-rwx evaluator{mend}"));
