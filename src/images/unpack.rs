@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
@@ -39,23 +39,23 @@ const LONGEST_NOTE: u64 = 64 << 10;
 /// How a layer says that something of those below it is gone, and that everything in a folder is.
 const WHITEOUT: &[u8] = b".wh.";
 const OPAQUE: &[u8] = b".wh..wh..opq";
-/// After so many bytes it is looked whether there is room for more.
-const LOOK_AGAIN: u64 = 64 << 20;
+/// What was seen to be free is believed for so many bytes: others write to the disk, too.
+const LOOK_AGAIN: u64 = 4 << 20;
 
 /// What a file system has left, looked at every now and then: an image that fills the disk would stop the competition.
 #[derive(Debug)]
 pub(super) struct Room {
     path: PathBuf,
     free: u64,
-    bytes: u64,
-    looked: u64,
+    /// Bytes that may be written before it is looked again.
+    granted: u64,
 }
 
 impl Room {
     /// On the file system of this path, of which so many bytes stay free.
     pub(super) fn new(path: &Path, free: u64) -> Self {
         // The first look is at the first byte.
-        Self { path: path.to_owned(), free, bytes: LOOK_AGAIN, looked: 0 }
+        Self { path: path.to_owned(), free, granted: 0 }
     }
 
     /// So many files and folders there are: the file system may have no more of them, for all its bytes.
@@ -75,19 +75,45 @@ impl Room {
         Ok(())
     }
 
+    /// Whether so many bytes can be written and what is to stay free does. Returns what can be written.
+    ///
+    /// # Errors
+    /// They cannot.
+    fn spare(&self, bytes: u64) -> io::Result<u64> {
+        let spare = files::free_bytes(&self.path)?.saturating_sub(self.free);
+        if bytes > spare {
+            return Err(io::Error::new(io::ErrorKind::StorageFull, "there is no room on the disk for it"));
+        }
+        Ok(spare)
+    }
+
     /// So many bytes more are about to be written.
     ///
     /// # Errors
     /// There is no room for them.
     pub(super) fn take(&mut self, bytes: u64) -> io::Result<()> {
-        self.bytes = self.bytes.saturating_add(bytes);
-        if self.bytes - self.looked >= LOOK_AGAIN {
-            self.looked = self.bytes;
-            if files::free_bytes(&self.path)? < self.free {
-                return Err(io::Error::new(io::ErrorKind::StorageFull, "there is no room on the disk for it"));
-            }
+        if bytes > self.granted {
+            self.granted = self.spare(bytes)?.min(LOOK_AGAIN.max(bytes));
         }
+        self.granted -= bytes;
         Ok(())
+    }
+}
+
+/// A file that is written for as long as there is room.
+struct Bounded<'a> {
+    file: &'a File,
+    room: &'a mut Room,
+}
+
+impl Write for Bounded<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.room.take(bytes.len() as u64)?;
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
     }
 }
 
@@ -323,18 +349,19 @@ impl Root {
     }
 
     fn make_file(&mut self, place: &Place, mode: Mode, described: &Described, data: &mut impl Read) -> io::Result<()> {
+        // A few bytes of a compressed layer can say that they are a terabyte: neither bound waits until that is written.
+        self.bytes = self.bytes.saturating_add(described.size);
+        if self.bytes > self.caps.bytes {
+            return Err(refuse(format!("unpacked it is more than {} MiB", self.caps.bytes >> 20)));
+        }
+        self.room.spare(described.size)?;
         self.clear(place)?;
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let file = rustix::fs::openat(&place.folder, OsStr::from_bytes(&place.name), flags, Mode::RUSR | Mode::WUSR)?;
-        let mut file = File::from(file);
-        self.room.take(described.size)?;
-        let copied = io::copy(data, &mut file)?;
+        let file = File::from(file);
+        let copied = io::copy(data, &mut Bounded { file: &file, room: &mut self.room })?;
         if copied != described.size {
             return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        self.bytes += copied;
-        if self.bytes > self.caps.bytes {
-            return Err(refuse(format!("unpacked it is more than {} MiB", self.caps.bytes >> 20)));
         }
         rustix::fs::fchmod(&file, mode)?;
         set_time(&file, described.time)?;

@@ -346,3 +346,68 @@ proptest! {
         }
     }
 }
+
+/// A file system of its own for this thread, of so many bytes; it goes with the thread.
+fn small_disk(at: &Path, bytes: u64) {
+    use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
+    // SAFETY: a new mount namespace changes what paths mean to this thread alone, which opens nothing else.
+    unsafe { rustix::thread::unshare_unsafe(rustix::thread::UnshareFlags::NEWNS) }.expect("tests run as root");
+    mount_change(c"/", MountPropagationFlags::REC | MountPropagationFlags::PRIVATE).expect("private");
+    let size = std::ffi::CString::new(format!("size={bytes}")).expect("an option");
+    mount(c"tmpfs", at, c"tmpfs", MountFlags::empty(), size.as_c_str()).expect("mounted");
+}
+
+/// Does something once so many bytes of it were read.
+struct Meanwhile<R, F> {
+    inner: R,
+    after: usize,
+    act: Option<F>,
+}
+
+impl<R: Read, F: FnOnce()> Read for Meanwhile<R, F> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(buffer)?;
+        self.after = self.after.saturating_sub(read);
+        if self.after == 0
+            && let Some(act) = self.act.take()
+        {
+            act();
+        }
+        Ok(read)
+    }
+}
+
+#[test]
+fn no_file_of_an_image_takes_what_is_to_stay_free() {
+    const MIB: usize = 1 << 20;
+    let free = 16 << 20;
+    let caps = Caps { free, ..CAPS };
+    let layer = |mib: usize| tar().add(EntryType::Regular, "huge", "", 0o644, &vec![0; mib * MIB]).end();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let rig = Rig::new();
+            small_disk(&rig.root(), 64 << 20);
+            let left = || files::free_bytes(&rig.root()).expect("the disk");
+            // A single file, of which the kernel would take more than there may be: nothing of it is written.
+            let error = rig.unpack_within(&[layer(56)], caps).expect_err("too much");
+            assert_eq!(error.kind(), io::ErrorKind::StorageFull, "{error}");
+            assert!(left() > 63 << 20, "{} bytes are left", left());
+            // One that fitted when it began, and somebody else writes meanwhile.
+            let beside = rig.root().join("beside");
+            let fits = layer(40);
+            let mut tar = Meanwhile {
+                inner: fits.as_slice(),
+                after: 8 * MIB,
+                act: Some(|| fs::write(&beside, vec![1; 30 * MIB]).expect("room")),
+            };
+            let mut root = Root::new(&rig.root(), caps).expect("open");
+            let error = root.unpack(&mut tar).expect_err("too much");
+            assert_eq!(error.kind(), io::ErrorKind::StorageFull, "{error}");
+            assert!(left() + LOOK_AGAIN >= free, "{} bytes are left", left());
+            fs::remove_file(&beside).expect("removed");
+            fs::remove_file(rig.root().join("huge")).expect("removed");
+            rig.unpack_within(&[fits], caps).expect("and this is just enough");
+            assert!(left() >= free, "{} bytes are left", left());
+        });
+    });
+}
