@@ -97,3 +97,13 @@ fn a_result_shows_in_steps_of_time() {
     let (began, ended) = span(&contest, &id);
     assert!(ended - began >= chrono::TimeDelta::seconds(2), "{began} to {ended}");
 }
+
+#[test]
+fn a_check_does_not_tell_its_sender_how_long_it_took() {
+    let contest = Competition::new("Timeless").start();
+    let id = contest.hand_in("ann", "py", answer("3"));
+    contest.wait_for_judged(1);
+    let number = contest.event("accepted", &id)["submission"].as_u64().expect("a number");
+    let told = fs::read_to_string(contest.path(&format!("results/submissions/{number:06}/check.txt"))).expect("kept");
+    assert_eq!(told, "check: python3 -m py_compile source.py\nchecked: nothing against it\n");
+}
