@@ -21,12 +21,12 @@ pub(in crate::sandbox) enum Version {
 /// The folders below which a run's group has its own, one for each hierarchy that counts.
 #[derive(Debug)]
 pub(in crate::sandbox) struct Layout {
-    version: Version,
-    parents: Vec<PathBuf>,
+    pub(super) version: Version,
+    pub(super) parents: Vec<PathBuf>,
     /// The first of them as a path within its hierarchy.
-    within: String,
+    pub(super) within: String,
     /// There is no other process of the home that lives longer.
-    is_the_last: bool,
+    pub(super) is_the_last: bool,
     /// Indices into `parents`: which hierarchy counts memory, …
     pub(super) memory: usize,
     pub(super) pids: usize,
@@ -93,7 +93,11 @@ impl Layout {
                 .iter()
                 .find(|mount| mount.version == Version::V2)
                 .ok_or("no control groups are mounted at /sys/fs/cgroup")?;
-            let parent = anchor(mount)?.join(FOLDER).join(home_id);
+            let own = fs::read_to_string("/proc/self/cgroup")
+                .map_err(|error| format!("cannot read /proc/self/cgroup: {error}"))?;
+            let anchor = anchor(mount, &own);
+            enable(&anchor)?;
+            let parent = anchor.join(FOLDER).join(home_id);
             let within = format!("/{}", parent.strip_prefix(&mount.at).unwrap_or(&parent).display());
             Self { version: Version::V2, parents: vec![parent], within, is_the_last, memory: 0, pids: 0, cpu: 0 }
         };
@@ -236,22 +240,18 @@ fn parse(line: &str) -> Option<Mounted> {
     })
 }
 
-/// The group of version 2 that we may divide: our own where systemd has given it to us, or else the topmost that is to
-/// be seen.
-fn anchor(mount: &Mounted) -> Result<PathBuf, String> {
-    let own =
-        fs::read_to_string("/proc/self/cgroup").map_err(|error| format!("cannot read /proc/self/cgroup: {error}"))?;
+/// The group of version 2 that we may divide: our own, which `/proc/self/cgroup` names, where systemd has given it to us,
+/// or else the topmost that is to be seen.
+fn anchor(mount: &Mounted, own: &str) -> PathBuf {
     let own = own.lines().find_map(|line| line.strip_prefix("0::")).unwrap_or("/");
     let own = mount.at.join(own.strip_prefix(&mount.root).unwrap_or(own).trim_start_matches('/'));
-    let anchor = if own.file_name().is_some_and(|name| name == OWN_LEAF) {
+    if own.file_name().is_some_and(|name| name == OWN_LEAF) {
         own.parent().map_or_else(|| own.clone(), Path::to_owned)
     } else if is_delegated(&own) {
         own
     } else {
         mount.at.clone()
-    };
-    enable(&anchor)?;
-    Ok(anchor)
+    }
 }
 
 /// systemd marks the groups that it has given away.
@@ -332,5 +332,79 @@ mod tests {
         let unified =
             parse("41 31 0:38 / /sys/fs/cgroup rw,relatime - cgroup2 cgroup2 rw,nsdelegate").expect("a mount");
         assert_eq!(unified.version, Version::V2);
+    }
+
+    /// A folder with the files that the kernel puts into a group of version 2 whose controllers are these.
+    fn group(folder: &Path, controllers: &str) {
+        fs::create_dir_all(folder).expect("made");
+        for (file, text) in [("cgroup.controllers", controllers), ("cgroup.subtree_control", ""), ("cgroup.procs", "")]
+        {
+            fs::write(folder.join(file), format!("{text}\n")).expect("written");
+        }
+    }
+
+    #[test]
+    fn what_a_run_needs_is_handed_on_to_the_groups_below() {
+        let tree = tempfile::tempdir().expect("a folder");
+        group(tree.path(), "cpuset cpu io memory hugetlb pids rdma misc");
+        enable(tree.path()).expect("it has them all");
+        let control = tree.path().join("cgroup.subtree_control");
+        assert_eq!(fs::read_to_string(&control).expect("there"), "+cpu +memory +pids");
+        // The kernel shows them without the signs; what is there already is not written again, which may not be ours to.
+        fs::write(&control, "cpuset cpu io memory pids\n").expect("written");
+        enable(tree.path()).expect("it has them all");
+        assert_eq!(fs::read_to_string(&control).expect("there"), "cpuset cpu io memory pids\n");
+    }
+
+    #[test]
+    fn a_unit_without_delegate_is_told_which_line_it_wants() {
+        let tree = tempfile::tempdir().expect("a folder");
+        for (controllers, missing) in
+            [("", "cpu"), ("memory pids", "cpu"), ("cpu memory", "pids"), ("cpuset cpu pids", "memory")]
+        {
+            group(tree.path(), controllers);
+            let said = enable(tree.path()).expect_err("one is missing");
+            let wanted = format!("has no {missing} controller: under systemd the unit wants `Delegate=yes`");
+            assert!(said.contains(&wanted) && said.contains(&tree.path().display().to_string()), "{said}");
+        }
+        let nowhere = enable(&tree.path().join("none")).expect_err("no group");
+        assert!(nowhere.contains("cgroup.controllers"), "{nowhere}");
+        let said = cannot_make(Path::new("/sys/fs/cgroup/x"), &io::ErrorKind::PermissionDenied.into());
+        assert!(said.contains("`Delegate=yes`") && said.contains("/sys/fs/cgroup must be writable"), "{said}");
+    }
+
+    #[test]
+    fn groups_lie_where_systemd_lets_us_and_else_at_the_top() {
+        let tree = tempfile::tempdir().expect("a folder");
+        let mount = |root: &str| Mounted {
+            root: root.to_owned(),
+            at: tree.path().to_owned(),
+            version: Version::V2,
+            controllers: Vec::new(),
+        };
+        let unit = tree.path().join("system.slice/podium.service");
+        group(&unit, "cpu memory pids");
+        let own = "0::/system.slice/podium.service\n";
+        assert_eq!(anchor(&mount("/"), own), tree.path(), "it was not given away");
+        rustix::fs::setxattr(&unit, "trusted.delegate", b"1", rustix::fs::XattrFlags::empty())
+            .expect("root may, on the file system of the tests");
+        assert_eq!(anchor(&mount("/"), own), unit);
+        // After it has stepped aside, it still is the unit's.
+        assert_eq!(anchor(&mount("/"), &format!("{}/{OWN_LEAF}\n", own.trim())), unit);
+        // Of a container that sees a part of the tree, paths begin there.
+        let inside = "0::/docker/abc/system.slice/podium.service\n";
+        assert_eq!(anchor(&mount("/docker/abc"), inside), unit);
+        assert_eq!(anchor(&mount("/"), "11:memory:/x\n"), tree.path(), "version 1 alone names nothing");
+    }
+
+    #[test]
+    fn a_group_makes_room_for_others_by_moving_into_a_leaf() {
+        let tree = tempfile::tempdir().expect("a folder");
+        group(tree.path(), "cpu memory pids");
+        group(&tree.path().join(OWN_LEAF), "");
+        fs::write(tree.path().join("cgroup.procs"), "4711\n").expect("written");
+        step_aside(tree.path()).expect("done");
+        let moved = fs::read_to_string(tree.path().join(OWN_LEAF).join("cgroup.procs")).expect("there");
+        assert_eq!(moved, "4711");
     }
 }
