@@ -23,6 +23,7 @@ mod docker;
 mod pidfd;
 mod place;
 mod seccomp;
+mod swap;
 
 use std::future::Future;
 use std::path::PathBuf;

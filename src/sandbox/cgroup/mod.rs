@@ -17,7 +17,7 @@ use rustix::event::{EventfdFlags, eventfd};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::clock::{Meter, Usage};
-use super::pidfd;
+use super::{pidfd, swap};
 pub(super) use counters::Counters;
 pub(super) use layout::{Layout, Version};
 
@@ -64,9 +64,8 @@ impl Layout {
         let entrance = match self.version() {
             Version::V1 => {
                 write(&at(self.memory, "memory.limit_in_bytes"), &memory.to_string())?;
-                // Memory and swap together; without it a run has as much swap again. Missing where the kernel does not
-                // count swap.
-                write_if_there(&at(self.memory, "memory.memsw.limit_in_bytes"), &memory.to_string())?;
+                // Memory and swap together; without it a run has as much swap again.
+                bound_swap(&at(self.memory, "memory.memsw.limit_in_bytes"), &memory.to_string(), swap::list)?;
                 // What lies in sockets is not counted with the rest.
                 write_if_there(&at(self.memory, "memory.kmem.tcp.limit_in_bytes"), &memory.to_string())?;
                 write(&at(self.pids, "pids.max"), &processes.to_string())?;
@@ -76,7 +75,7 @@ impl Layout {
             }
             Version::V2 => {
                 write(&at(0, "memory.max"), &memory.to_string())?;
-                write_if_there(&at(0, "memory.swap.max"), "0")?;
+                bound_swap(&at(0, "memory.swap.max"), "0", swap::list)?;
                 // The whole run or nothing of it: a judge has no use for a program that goes on without one of its
                 // processes.
                 write_if_there(&at(0, "memory.oom.group"), "1")?;
@@ -366,6 +365,89 @@ fn write_if_there(path: &Path, text: &str) -> io::Result<()> {
     if path.exists() { write(path, text) } else { Ok(()) }
 }
 
+/// Keeps a group out of swap. The file is missing where the kernel does not count swap, which is as good only where there is
+/// none.
+fn bound_swap(path: &Path, text: &str, list: impl FnOnce() -> io::Result<String>) -> io::Result<()> {
+    if path.exists() {
+        return write(path, text);
+    }
+    swap::objection(Some(&list()?)).map_or(Ok(()), |why| Err(io::Error::other(why)))
+}
+
 fn naming(path: &Path, error: io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const AREA: &str = "Filename Type Size Used Priority\n/dev/vda3 partition 1 0 -2\n";
+
+    /// A group of version 2 as the kernel makes it, without the files that older kernels do not have.
+    fn group(missing: &[&str]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().expect("a folder");
+        let files = [
+            "memory.max",
+            "memory.swap.max",
+            "memory.oom.group",
+            "memory.current",
+            "memory.peak",
+            "memory.events",
+            "pids.max",
+            "cgroup.procs",
+            "cpu.stat",
+        ];
+        for file in files.iter().filter(|file| !missing.contains(file)) {
+            fs::write(folder.path().join(file), "").expect("written");
+        }
+        folder
+    }
+
+    fn furnished(folder: &Path) -> io::Result<()> {
+        let parents = vec![folder.to_owned()];
+        let (within, is_the_last) = ("/".into(), false);
+        let layout = Layout { version: Version::V2, parents, within, is_the_last, memory: 0, pids: 0, cpu: 0 };
+        let mut group = layout.furnish(&[folder.to_owned()], 64 << 20, 33)?;
+        // There is nothing of the kernel's to be removed.
+        group.removed = true;
+        Ok(())
+    }
+
+    #[test]
+    fn version_2_bounds_memory_processes_and_swap() {
+        let folder = group(&[]);
+        furnished(folder.path()).expect("furnished");
+        let said = |file: &str| fs::read_to_string(folder.path().join(file)).expect("there");
+        assert_eq!(said("memory.max"), (64 << 20).to_string());
+        assert_eq!(said("memory.swap.max"), "0");
+        assert_eq!(said("memory.oom.group"), "1");
+        assert_eq!(said("pids.max"), "33");
+    }
+
+    #[test]
+    fn what_bounds_a_run_has_to_be_there_and_nothing_is_made_in_its_place() {
+        for file in ["memory.max", "pids.max"] {
+            let folder = group(&[file]);
+            let said = furnished(folder.path()).expect_err("it is missing").to_string();
+            assert!(said.contains(file), "{said}");
+            assert!(!folder.path().join(file).exists(), "{file}");
+        }
+        // What Linux has only from 4.19 on, and from 5.19 on.
+        furnished(group(&["memory.oom.group", "memory.peak"]).path()).expect("furnished");
+    }
+
+    #[test]
+    fn a_run_that_cannot_be_kept_out_of_swap_is_not_begun() {
+        let folder = group(&["memory.swap.max"]);
+        let file = folder.path().join("memory.swap.max");
+        let said = bound_swap(&file, "0", || Ok(AREA.into())).expect_err("there is swap").to_string();
+        assert!(said.contains("/dev/vda3") && said.contains("swapaccount=1"), "{said}");
+        bound_swap(&file, "0", || Ok(AREA.lines().take(1).collect())).expect("there is none");
+        assert!(bound_swap(&file, "0", || Err(io::ErrorKind::PermissionDenied.into())).is_err());
+        // Where it can be bounded, it does not matter whether there is any.
+        fs::write(&file, "9").expect("written");
+        bound_swap(&file, "0", || Ok(AREA.into())).expect("bounded");
+        assert_eq!(fs::read_to_string(&file).expect("there"), "0");
+    }
 }

@@ -9,6 +9,7 @@ use bollard::models::{ImageInspect, SystemInfo, SystemInfoCgroupDriverEnum, Syst
 
 use super::super::Fault;
 use super::super::cgroup::Version;
+use super::super::swap;
 use super::link::Link;
 use super::versions::Versions;
 use crate::core::text::chain;
@@ -68,6 +69,12 @@ pub(super) async fn look(image: &str, runtime: Option<&str>, link: &Link) -> Res
     let missing = [(lacks(info.memory_limit), "memory limits"), (lacks(info.pids_limit), "limits on processes")];
     if let Some((_, what)) = missing.iter().find(|(missing, _)| *missing) {
         return Err(Fault::Unavailable(format!("the engine has no {what} on this machine")));
+    }
+    if lacks(info.swap_limit) {
+        let here = if link.is_here() { swap::list().ok() } else { None };
+        if let Some(why) = swap::objection(here.as_deref()) {
+            return Err(Fault::Unavailable(why));
+        }
     }
     if !info.security_options.iter().flatten().any(|option| option.contains("seccomp")) {
         return Err(Fault::Unavailable("the engine has no seccomp on this machine".into()));
