@@ -100,7 +100,7 @@ async fn audited(under: Under) {
         let found = host["Ulimits"].as_array().expect("a list").iter().find(|limit| limit["Name"] == name).cloned();
         found.map(|limit| (limit["Soft"].as_i64(), limit["Hard"].as_i64()))
     };
-    assert_eq!(ulimit("core"), Some((Some(0), Some(0))));
+    assert_eq!(ulimit("core"), Some((Some(1), Some(1))));
     assert_eq!(ulimit("nofile"), Some((Some(1024), Some(1024))));
     assert_eq!(ulimit("nproc"), (under == Under::Gvisor).then_some((Some(65), Some(65))));
     expect(&host["OomScoreAdj"], 1000.into(), "the first to go when the machine is short of memory");

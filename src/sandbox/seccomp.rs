@@ -8,7 +8,7 @@
 
 use serde_json::{Value, json};
 
-use self::Condition::{HasNone, Is, IsNot};
+use self::Condition::{HasNone, Is, IsNot, IsNull};
 
 /// A list of names and numbers.
 macro_rules! calls {
@@ -33,7 +33,7 @@ const ALLOWED: &[(&str, libc::c_long)] = calls! {
     SYS_mprotect SYS_mq_getsetattr SYS_mq_notify SYS_mq_open SYS_mq_timedreceive SYS_mq_timedsend SYS_mq_unlink SYS_mremap SYS_mseal
     SYS_msgctl SYS_msgget SYS_msgrcv SYS_msgsnd SYS_msync SYS_munlock SYS_munlockall SYS_munmap SYS_nanosleep SYS_newfstatat SYS_openat
     SYS_openat2 SYS_pidfd_open SYS_pidfd_send_signal SYS_pipe2 SYS_pkey_alloc SYS_pkey_free SYS_pkey_mprotect SYS_ppoll SYS_prctl
-    SYS_pread64 SYS_preadv SYS_prlimit64 SYS_pselect6 SYS_pwrite64 SYS_pwritev SYS_pwritev2 SYS_read
+    SYS_pread64 SYS_preadv SYS_pselect6 SYS_pwrite64 SYS_pwritev SYS_pwritev2 SYS_read
     SYS_readlinkat SYS_readv SYS_recvfrom SYS_recvmmsg SYS_recvmsg SYS_remap_file_pages SYS_removexattr SYS_renameat2 SYS_restart_syscall
     SYS_rseq SYS_rt_sigaction SYS_rt_sigpending SYS_rt_sigprocmask SYS_rt_sigqueueinfo SYS_rt_sigreturn SYS_rt_sigsuspend
     SYS_rt_sigtimedwait SYS_rt_tgsigqueueinfo SYS_sched_get_priority_max SYS_sched_get_priority_min SYS_sched_getaffinity
@@ -53,13 +53,13 @@ const ALLOWED: &[(&str, libc::c_long)] = calls! {
 const ALLOWED_HERE: &[(&str, libc::c_long)] = calls! {
     SYS_access SYS_alarm SYS_arch_prctl SYS_chmod SYS_chown SYS_creat SYS_dup2 SYS_epoll_create SYS_epoll_wait SYS_eventfd SYS_fchmodat2
     SYS_fork SYS_futimesat SYS_getdents SYS_getpgrp SYS_getrlimit SYS_inotify_init SYS_lchown SYS_link SYS_lstat SYS_mkdir
-    SYS_open SYS_pause SYS_pipe SYS_poll SYS_readlink SYS_rename SYS_renameat SYS_rmdir SYS_select SYS_setrlimit SYS_signalfd SYS_stat
+    SYS_open SYS_pause SYS_pipe SYS_poll SYS_readlink SYS_rename SYS_renameat SYS_rmdir SYS_select SYS_signalfd SYS_stat
     SYS_symlink SYS_sync_file_range SYS_time SYS_unlink SYS_utime SYS_utimes SYS_vfork
 };
 #[cfg(not(target_arch = "x86_64"))]
 const ALLOWED_HERE: &[(&str, libc::c_long)] = &[];
 
-/// A condition on an argument, of which the kernel uses 32 bits in all of these calls.
+/// A condition on an argument. Of one that is no address the kernel uses 32 bits in all of these calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Condition {
     /// The argument of this index is this.
@@ -68,6 +68,8 @@ enum Condition {
     IsNot(u8, u32),
     /// The argument of this index has none of these bits.
     HasNone(u8, u32),
+    /// The argument of this index is no address: here all 64 bits count.
+    IsNull(u8),
 }
 
 /// Allowed with some arguments only: any of the lists of conditions must hold as a whole.
@@ -102,7 +104,10 @@ fn conditional(unix_sockets: bool) -> Vec<(&'static str, libc::c_long, Vec<Vec<C
     let personalities = [0, 0x0008, 0x0002_0000, 0x0002_0008, 0x0004_0000, u32::MAX];
     // Files, pipes and sockets, and no devices; not the one either that anybody may make, by which overlays mean "gone".
     const OF_A_DEVICE: u32 = 0x2000;
+    // The limit on core files stays what it is: 1, at which the kernel asks no crash handler of the host. At 0 it asks one.
+    const CORE: u32 = 4; // RLIMIT_CORE
     let mut calls = vec![
+        ("SYS_prlimit64", libc::SYS_prlimit64, vec![vec![IsNot(1, CORE)], vec![IsNull(2)]]),
         ("SYS_mknodat", libc::SYS_mknodat, vec![vec![HasNone(2, OF_A_DEVICE)]]),
         ("SYS_socket", libc::SYS_socket, sockets(&named)),
         ("SYS_socketpair", libc::SYS_socketpair, sockets(&[libc::AF_UNIX])),
@@ -114,7 +119,10 @@ fn conditional(unix_sockets: bool) -> Vec<(&'static str, libc::c_long, Vec<Vec<C
         ("SYS_personality", libc::SYS_personality, personalities.map(|personality| vec![Is(0, personality)]).into()),
     ];
     #[cfg(target_arch = "x86_64")]
-    calls.push(("SYS_mknod", libc::SYS_mknod, vec![vec![HasNone(1, OF_A_DEVICE)]]));
+    calls.extend([
+        ("SYS_mknod", libc::SYS_mknod, vec![vec![HasNone(1, OF_A_DEVICE)]]),
+        ("SYS_setrlimit", libc::SYS_setrlimit, vec![vec![IsNot(0, CORE)]]),
+    ]);
     calls
 }
 
@@ -149,8 +157,14 @@ const NUMBER: u32 = 0; // offsets into `struct seccomp_data`
 const ARCHITECTURE: u32 = 4;
 const ARGUMENTS: u32 = 16;
 
-/// The list as a program for the kernel, as `bwrap --seccomp` reads it, with or without named local sockets. A call of another architecture's interface ends
-/// the process.
+/// On x86-64, the numbers of another interface, x32, begin here, and one number is none at all: a tracer's.
+#[cfg(target_arch = "x86_64")]
+const OTHERS: Option<(u32, u32)> = Some((0x4000_0000, u32::MAX));
+#[cfg(not(target_arch = "x86_64"))]
+const OTHERS: Option<(u32, u32)> = None;
+
+/// The list as a program for the kernel, as `bwrap --seccomp` reads it, with or without named local sockets. A call of
+/// another interface than the processor's own, be it 32 bits' or x32, ends the process.
 ///
 /// The kernel runs it, for every number that there is, each time that it is installed, which is twice in a run: a
 /// program that searches takes a tenth of the millisecond and more that one takes which goes through the list from its
@@ -174,6 +188,13 @@ fn steps(conditional: &[(&str, libc::c_long, Vec<Vec<Condition>>)]) -> Result<Ve
         step(RETURN, KILL),
         step(LOAD, NUMBER),
     ];
+    if let Some((first, none)) = OTHERS {
+        program.extend([
+            Step { jump_false: 2, ..step(JUMP_IF_AT_LEAST, first) },
+            Step { jump_true: 1, ..step(JUMP_IF_EQUAL, none) },
+            step(RETURN, KILL),
+        ]);
+    }
     let mut depending = Vec::new();
     search(&segments(conditional), &mut program, &mut depending).ok_or("the system call filter is too long")?;
     for (at, index) in depending {
@@ -236,17 +257,19 @@ fn decide(alternatives: &[Vec<Condition>], program: &mut Vec<Step>) {
         // What leads on to the next alternative, and how far that is, is known when this one is written.
         let mut ways_on = Vec::new();
         for condition in conditions {
-            let (Is(argument, _) | IsNot(argument, _) | HasNone(argument, _)) = *condition;
-            program.push(step(LOAD, ARGUMENTS + 8 * u32::from(argument)));
-            let value = match *condition {
-                Is(_, value) | IsNot(_, value) => value,
-                HasNone(_, bits) => {
-                    program.push(step(AND, bits));
-                    0
-                }
+            let (Is(argument, _) | IsNot(argument, _) | HasNone(argument, _) | IsNull(argument)) = *condition;
+            let low = ARGUMENTS + 8 * u32::from(argument);
+            let (words, bits, value) = match *condition {
+                Is(_, value) | IsNot(_, value) => (&[low][..], None, value),
+                HasNone(_, bits) => (&[low][..], Some(bits), 0),
+                IsNull(_) => (&[low, low + 4][..], None, 0),
             };
-            ways_on.push((program.len(), matches!(condition, IsNot(..))));
-            program.push(step(JUMP_IF_EQUAL, value));
+            for word in words {
+                program.push(step(LOAD, *word));
+                program.extend(bits.map(|bits| step(AND, bits)));
+                ways_on.push((program.len(), matches!(condition, IsNot(..))));
+                program.push(step(JUMP_IF_EQUAL, value));
+            }
         }
         program.push(step(RETURN, ALLOW));
         for (at, if_equal) in ways_on {
@@ -293,8 +316,7 @@ pub(super) fn profile(unix_sockets: bool, has_own_kernel: bool) -> String {
         json!({ "names": ["clone3"], "action": "SCMP_ACT_ERRNO", "errnoRet": libc::ENOSYS })
     });
     for (call, _, alternatives) in conditional(unix_sockets) {
-        for conditions in alternatives {
-            let arguments: Vec<Value> = conditions.into_iter().map(argument).collect();
+        for arguments in alternatives.iter().flat_map(|conditions| arguments(conditions)) {
             rules.push(json!({ "names": [name(call)], "action": "SCMP_ACT_ALLOW", "args": arguments }));
         }
     }
@@ -302,12 +324,20 @@ pub(super) fn profile(unix_sockets: bool, has_own_kernel: bool) -> String {
     json!({ "defaultAction": "SCMP_ACT_ERRNO", "defaultErrnoRet": libc::ENOSYS, "archMap": architectures, "syscalls": rules }).to_string()
 }
 
-fn argument(condition: Condition) -> Value {
-    match condition {
-        Is(index, value) => json!({ "index": index, "op": "SCMP_CMP_EQ", "value": value }),
-        IsNot(index, value) => json!({ "index": index, "op": "SCMP_CMP_NE", "value": value }),
-        HasNone(index, bits) => json!({ "index": index, "op": "SCMP_CMP_MASKED_EQ", "value": bits, "valueTwo": 0 }),
-    }
+/// The conditions as the arguments of rules, of which any has to fit.
+fn arguments(conditions: &[Condition]) -> Vec<Vec<Value>> {
+    let masked = |index: u8, bits: u32, value: u32| json!({ "index": index, "op": "SCMP_CMP_MASKED_EQ", "value": bits, "valueTwo": value });
+    conditions.iter().fold(vec![Vec::new()], |rules, condition| {
+        let ways = match *condition {
+            Is(index, value) => vec![json!({ "index": index, "op": "SCMP_CMP_EQ", "value": value })],
+            // Engines compare all 64 bits, and would take one of the upper ones, which the kernel passes over, for a
+            // difference: one of the lower ones has to be another.
+            IsNot(index, value) => (0..32).map(|bit| masked(index, 1 << bit, !value & 1 << bit)).collect(),
+            HasNone(index, bits) => vec![masked(index, bits, 0)],
+            IsNull(index) => vec![json!({ "index": index, "op": "SCMP_CMP_EQ", "value": 0 })],
+        };
+        rules.iter().flat_map(|rule| ways.iter().map(move |way| [rule.as_slice(), &[way.clone()]].concat())).collect()
+    })
 }
 
 #[cfg(test)]
@@ -315,7 +345,7 @@ mod tests {
     use super::*;
 
     /// What the kernel does with a program: the same, without the kernel.
-    fn run(program: &[Step], architecture: u32, number: u32, arguments: [u32; 6]) -> u32 {
+    fn run(program: &[Step], architecture: u32, number: u32, arguments: [u64; 6]) -> u32 {
         let (mut at, mut loaded) = (0, 0);
         loop {
             let step = program[at];
@@ -324,7 +354,10 @@ mod tests {
             match step.code {
                 LOAD if step.value == NUMBER => loaded = number,
                 LOAD if step.value == ARCHITECTURE => loaded = architecture,
-                LOAD => loaded = arguments[(step.value - ARGUMENTS) as usize / 8],
+                LOAD => {
+                    let (argument, byte) = ((step.value - ARGUMENTS) as usize / 8, (step.value - ARGUMENTS) % 8);
+                    loaded = (arguments[argument] >> (8 * byte)) as u32;
+                }
                 AND => loaded &= step.value,
                 JUMP => at += step.value as usize,
                 JUMP_IF_EQUAL => jump(loaded == step.value),
@@ -345,7 +378,7 @@ mod tests {
             ALLOWED.iter().chain(ALLOWED_HERE).map(|(_, number)| u32::try_from(*number).expect("a number")).collect();
         let conditional: Vec<u32> =
             conditional(false).iter().map(|(_, number, _)| u32::try_from(*number).expect("a number")).collect();
-        for number in (0..1024).chain([0x3fff_ffff, 0x4000_0000, 0x4000_0001, u32::MAX]) {
+        for number in (0..1024).chain([0x3fff_ffff, u32::MAX]) {
             let expected = if allowed.contains(&number) { ALLOW } else { NO_SUCH_CALL };
             if !conditional.contains(&number) {
                 assert_eq!(run(&program, HERE, number, [0; 6]), expected, "call {number}");
@@ -355,16 +388,67 @@ mod tests {
     }
 
     #[test]
+    #[cfg(target_arch = "x86_64")]
+    fn the_x32_interface_ends_the_process_as_every_other_one_does() {
+        let program = steps(&conditional(false)).expect("a program");
+        let known = ALLOWED.iter().map(|(_, number)| 0x4000_0000 | u32::try_from(*number).expect("a number"));
+        for number in known.chain([0x4000_0000, 0x4000_0201, 0x7fff_ffff, 0x8000_0000, u32::MAX - 1]) {
+            assert_eq!(run(&program, HERE, number, [0; 6]), KILL, "call {number:#x}");
+        }
+    }
+
+    /// What only the kernel can say: which signal a process ends by.
+    #[test]
+    #[cfg(target_arch = "x86_64")]
+    fn the_kernel_ends_it_by_sigsys() {
+        use std::os::unix::process::{CommandExt, ExitStatusExt};
+        let filter = program(false).expect("a program");
+        let ended_by = |number: libc::c_long| {
+            let mut command = std::process::Command::new("true");
+            let filter = filter.clone();
+            let enter = move || {
+                let length = u16::try_from(filter.len() / 8).expect("short");
+                let limit = libc::rlimit { rlim_cur: 1, rlim_max: 1 };
+                // SAFETY: limit and filter are plain numbers, and outlive the calls; those change this process alone.
+                let filter = libc::sock_fprog { len: length, filter: filter.as_ptr().cast_mut().cast() };
+                let none: libc::c_ulong = 0;
+                let installed = unsafe {
+                    libc::setrlimit(libc::RLIMIT_CORE, &limit) == 0
+                        && libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, none, none, none) == 0
+                        && libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &filter) == 0
+                };
+                if !installed {
+                    return Err(std::io::Error::last_os_error());
+                }
+                // SAFETY: none of the calls that are tried does anything.
+                unsafe { libc::syscall(number) };
+                Ok(())
+            };
+            // SAFETY: between fork and exec it makes system calls only.
+            unsafe { command.pre_exec(enter) };
+            command.spawn()
+        };
+        // Rust learns that the child is gone by the end of a pipe, and then takes it for started.
+        for x32 in [0x4000_0000 | libc::SYS_getpid, 0x4000_0000 | 521, 0x4000_0000 | libc::SYS_mount] {
+            let status = ended_by(x32).and_then(|mut child| child.wait()).expect("it began");
+            assert_eq!(status.signal(), Some(libc::SIGSYS), "{x32:#x}");
+        }
+        for absent in [libc::SYS_mount, libc::SYS_bpf, -1, 0x3fff_ffff] {
+            assert!(ended_by(absent).and_then(|mut child| child.wait()).expect("it began").success(), "{absent:#x}");
+        }
+    }
+
+    #[test]
     fn arguments_decide_where_they_should() {
         let program = steps(&conditional(false)).expect("a program");
         let with_unix_sockets = steps(&conditional(true)).expect("a program");
-        let on = |program: &[Step], number: libc::c_long, arguments: &[u32], is_allowed: bool| {
+        let on = |program: &[Step], number: libc::c_long, arguments: &[u64], is_allowed: bool| {
             let mut all = [7; 6];
             all[..arguments.len()].copy_from_slice(arguments);
             let verdict = run(program, HERE, u32::try_from(number).expect("a number"), all);
             assert_eq!(verdict == ALLOW, is_allowed, "call {number} with {arguments:?}");
         };
-        let check = |number, arguments: &[u32], is_allowed| on(&program, number, arguments, is_allowed);
+        let check = |number, arguments: &[u64], is_allowed| on(&program, number, arguments, is_allowed);
         for family in 0..64 {
             for protocol in [0, 1, 2, 6, 17, 132, 262] {
                 let is_known = [0, 1, 6, 17].contains(&protocol);
@@ -386,10 +470,51 @@ mod tests {
         check(libc::SYS_mknodat, &[0, 0, 0o100_600, 0], true);
         check(libc::SYS_mknodat, &[0, 0, 0o020_600, 0], false);
         check(libc::SYS_mknodat, &[0, 0, 0o060_600, 0], false);
+        let core = 4;
+        for resource in 0..16 {
+            check(libc::SYS_prlimit64, &[0, resource, 0x7fff_0000_1000, 0], resource != core);
+            check(libc::SYS_prlimit64, &[0, resource, 0, 0x7fff_0000_1000], true);
+            #[cfg(target_arch = "x86_64")]
+            check(libc::SYS_setrlimit, &[resource, 0x7fff_0000_1000], resource != core);
+        }
+        // An address may end in zeros, and the kernel looks at no more than it needs of a number.
+        check(libc::SYS_prlimit64, &[0, core, 1 << 32, 0], false);
+        check(libc::SYS_prlimit64, &[0, core | 1 << 32, 0x1000, 0], false);
+        check(libc::SYS_ioctl, &[0, 0x5412 | 1 << 32], false);
         check(libc::SYS_preadv2, &[0, 0, 0, 0, 0, 0], true);
         check(libc::SYS_preadv2, &[0, 0, 0, 0, 0, 8], false);
-        check(libc::SYS_personality, &[u32::MAX], true);
+        check(libc::SYS_personality, &[u64::from(u32::MAX)], true);
         check(libc::SYS_personality, &[0x0040_0000], false);
+    }
+
+    #[test]
+    fn the_profile_of_an_engine_is_no_wider_than_the_program() {
+        // As an engine decides: 64 bits, of which any rule has to fit.
+        let fits = |rule: &Vec<Value>, arguments: [u64; 6]| {
+            rule.iter().all(|test| {
+                let number = |name: &str| test[name].as_u64().unwrap_or(0);
+                let argument = arguments[usize::try_from(number("index")).expect("small")];
+                match test["op"].as_str() {
+                    Some("SCMP_CMP_EQ") => argument == number("value"),
+                    Some("SCMP_CMP_MASKED_EQ") => argument & number("value") == number("valueTwo"),
+                    other => panic!("unknown operation {other:?}"),
+                }
+            })
+        };
+        let program = steps(&conditional(true)).expect("a program");
+        for (name, number, alternatives) in conditional(true) {
+            let rules: Vec<_> = alternatives.iter().flat_map(|conditions| arguments(conditions)).collect();
+            for value in [0, 1, 2, 4, 10, 17, 0x5401, 0x5412, 0x0100_0011, 0x1000_0000, u64::from(u32::MAX)] {
+                for high in [0, 1 << 32] {
+                    let arguments = [value | high; 6];
+                    let by_the_engine = rules.iter().any(|rule| fits(rule, arguments));
+                    let number = u32::try_from(number).expect("a number");
+                    let by_the_program = run(&program, HERE, number, arguments) == ALLOW;
+                    assert!(by_the_program || !by_the_engine, "{name} with {value:#x}");
+                    assert!(high > 0 || by_the_program == by_the_engine, "{name} with {value:#x}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -3,8 +3,9 @@
 use super::support::Engine;
 use super::table::Table;
 
+const OWN_WEIGHT: &str = "a number of gVisor's own kernel, which weighs nothing on the machine";
 /// Of a probe, what it may find broken inside gVisor.
-const INSIDE: [(&str, &str, &str); 4] = [
+const INSIDE: [(&str, &str, &str); 10] = [
     (
         "SBX-06",
         "NoNewPrivs=0",
@@ -15,6 +16,16 @@ const INSIDE: [(&str, &str, &str); 4] = [
         "suid file on a suid-capable mount",
         "the file is in gVisor's memory, and no kernel but its own would run it",
     ),
+    (
+        "OWN-08",
+        "no SIGSYS",
+        "gVisor's own kernel answers that there is no such call, and the machine's never hears of it",
+    ),
+    ("OWN-09", "no SIGSYS", "gVisor's own kernel ends it by another signal, and the machine's never hears of it"),
+    ("OWN-17", "/proc/self/oom_score_adj takes", OWN_WEIGHT),
+    ("OWN-17", "/proc/1/oom_score_adj takes", OWN_WEIGHT),
+    ("OWN-17", "oom_score_adj is negative", OWN_WEIGHT),
+    ("OWN-26", "queues", "gVisor's own kernel keeps them, in memory that is counted as the run's"),
     ("OWN-11", "device /dev/fuse", "a device of gVisor's own kernel, with nothing of the machine behind it"),
     ("OWN-11", "device /dev/net/tun", "a device of gVisor's own kernel, in a network of its own"),
 ];

@@ -120,9 +120,16 @@ impl Entry {
         poll(&mut ours, Some(&now)).is_ok_and(|n| n > 0)
     }
 
+    /// The limit on core files is one byte: too short for a file, as none would be, and the one length at which the kernel
+    /// does not start the host's crash handler either, which `core_pattern` may name and which is asked at 0, too.
     fn bound(&self) -> rustix::io::Result<()> {
         let none = Rlimit { current: Some(0), maximum: Some(0) };
-        setrlimit(Resource::Core, none)?;
+        let (one, had) = (Rlimit { current: Some(1), maximum: Some(1) }, getrlimit(Resource::Core));
+        match setrlimit(Resource::Core, one) {
+            // A daemon that may have no core files itself and has not the right to raise a limit.
+            Err(Errno::PERM) if had.maximum == Some(0) => setrlimit(Resource::Core, none)?,
+            done => done?,
+        }
         setrlimit(Resource::Rtprio, none)?;
         setrlimit(Resource::Nofile, self.descriptors)
     }

@@ -105,7 +105,8 @@ pub(super) fn body(spec: &RunSpec, place: &Place, setting: &Setting<'_>) -> Resu
     let limit = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX);
     let ulimit =
         |name: &str, value: i64| ResourcesUlimits { name: Some(name.into()), soft: Some(value), hard: Some(value) };
-    let mut ulimits = vec![ulimit("core", 0), ulimit("nofile", 1024)];
+    // Of one byte there is no core file, and the kernel starts no crash handler of the host's, as it would at 0.
+    let mut ulimits = vec![ulimit("core", 1), ulimit("nofile", 1024)];
     let processes = processes(spec, setting.has_own_kernel);
     if processes > spec.limits.processes + OWN_PROCESSES || setting.is_podman {
         // These can only be counted by user. The user is this run's alone. Podman else asks for more than there may be.

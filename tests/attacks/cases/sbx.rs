@@ -119,7 +119,7 @@ fn audit_container(ring: &mut Ring) {
     // gVisor's own threads are counted with the program's, which gVisor itself bounds.
     let most = if ring.engine == Engine::Runsc { 4096 } else { 1024 };
     ring.holds((1..=most).contains(&pids), || format!("PidsLimit: {}", host["PidsLimit"]));
-    for (name, most) in [("nofile", 1024), ("core", 0)] {
+    for (name, most) in [("nofile", 1024), ("core", 1)] {
         let limits = host["Ulimits"].as_array().into_iter().flatten();
         let hard = limits.filter(|limit| limit["Name"] == name).find_map(|limit| limit["Hard"].as_i64());
         ring.holds(hard.is_some_and(|hard| hard <= most), || format!("the limit {name} is {hard:?}"));
@@ -188,7 +188,7 @@ fn audit_process(ring: &mut Ring) {
             format!("it runs as {ids}")
         });
     }
-    for (name, most) in [("Max core file size", 0), ("Max open files", 1024), ("Max realtime priority", 0)] {
+    for (name, most) in [("Max core file size", 1), ("Max open files", 1024), ("Max realtime priority", 0)] {
         let line = limits.lines().find(|line| line.starts_with(name)).unwrap_or_default().to_owned();
         let numbers = line.trim_start_matches(name).split_whitespace().take(2);
         ring.holds(
