@@ -188,7 +188,10 @@ fn unescaped(path: &str) -> PathBuf {
 
 fn names(folder: &Path) -> Result<Vec<String>, String> {
     let list = || -> io::Result<Vec<String>> {
-        fs::read_dir(folder)?.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
+        // bwrap is told of each by a text. What is called otherwise at the top of an image no program looks for there.
+        fs::read_dir(folder)?
+            .filter_map(|entry| entry.map(|entry| entry.file_name().into_string().ok()).transpose())
+            .collect()
     };
     let mut names = list().map_err(|error| format!("cannot read the image {}: {error}", folder.display()))?;
     names.sort_unstable();
