@@ -336,7 +336,10 @@ fn arguments(conditions: &[Condition]) -> Vec<Vec<Value>> {
             HasNone(index, bits) => vec![masked(index, bits, 0)],
             IsNull(index) => vec![json!({ "index": index, "op": "SCMP_CMP_EQ", "value": 0 })],
         };
-        rules.iter().flat_map(|rule| ways.iter().map(move |way| [rule.as_slice(), &[way.clone()]].concat())).collect()
+        rules
+            .iter()
+            .flat_map(|rule| ways.iter().map(move |way| [rule.as_slice(), std::slice::from_ref(way)].concat()))
+            .collect()
     })
 }
 
