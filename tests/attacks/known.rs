@@ -21,7 +21,7 @@ const INSIDE: [(&str, &str, &str); 10] = [
         "no SIGSYS",
         "gVisor's own kernel answers that there is no such call, and the machine's never hears of it",
     ),
-    ("OWN-09", "no SIGSYS", "gVisor's own kernel ends it by another signal, and the machine's never hears of it"),
+    ("OWN-09", "no SIGSYS", "gVisor's own kernel answers in its own way, and the machine's never hears of it"),
     ("OWN-17", "/proc/self/oom_score_adj takes", OWN_WEIGHT),
     ("OWN-17", "/proc/1/oom_score_adj takes", OWN_WEIGHT),
     ("OWN-17", "oom_score_adj is negative", OWN_WEIGHT),

@@ -30,6 +30,8 @@ pub struct Ring {
     pub secrets: Vec<String>,
     /// What a number is worth over the public cases.
     pub open_weight: u64,
+    /// Images that came into use since it began. The daemon keeps what it has opened of each, for settings that come back.
+    pub images: usize,
     baseline: Option<Baseline>,
 }
 
@@ -95,7 +97,7 @@ impl Ring {
         {
             fs::write(contest.path(&path), format!("{CANARY}\n")).expect("a canary");
         }
-        Self { contest, engine, broken: Vec::new(), secrets: Vec::new(), open_weight: 1, baseline: None }
+        Self { contest, engine, broken: Vec::new(), secrets: Vec::new(), open_weight: 1, images: 0, baseline: None }
     }
 
     /// Another student's submission carries the canary; and what a daemon takes up once, it has taken up.
@@ -109,6 +111,7 @@ impl Ring {
 
     /// What the oracle compares with.
     pub fn begin(&mut self) {
+        self.images = 0;
         self.baseline = Some(Baseline::of(self));
     }
 
@@ -138,7 +141,12 @@ impl Entrance<'_> {
     }
 
     /// The same in a competition that was prepared before, and whose daemon runs.
-    pub fn fight_in(&mut self, mut ring: Ring, fight: impl FnOnce(&mut Ring)) {
+    pub fn fight_in(&mut self, ring: Ring, fight: impl FnOnce(&mut Ring)) {
+        self.fight_in_and_tidy(ring, fight, || ());
+    }
+
+    /// The same, and something to be done once the daemon has ended.
+    pub fn fight_in_and_tidy(&mut self, mut ring: Ring, fight: impl FnOnce(&mut Ring), tidy: impl FnOnce()) {
         ring.begin();
         fight(&mut ring);
         ring.end();
@@ -147,6 +155,7 @@ impl Entrance<'_> {
         if !ring.contest.stop().success() {
             self.broken.push(format!("the daemon did not end in order: {said}"));
         }
+        tidy();
         let traces = ring.contest.traces();
         if !traces.is_empty() {
             self.broken.push(format!("left after the daemon's end: {traces:?}"));

@@ -9,8 +9,10 @@ use serde_json::Value;
 
 use super::Case;
 use crate::probe;
-use crate::ring::{Bout, Entrance, OPEN_CASE, Ring};
-use crate::support::{Engine, HIDDEN_CASE, HIDDEN_WEIGHT, OPEN_TAGS, answer, sha256, sha256_of_file, slow_answer};
+use crate::ring::{Bout, CANARY, Entrance, OPEN_CASE, Ring};
+use crate::support::{
+    Engine, HIDDEN_CASE, HIDDEN_TAG, HIDDEN_WEIGHT, OPEN_TAGS, answer, sha256, sha256_of_file, slow_answer,
+};
 
 pub(super) const CASES: &[Case] = &[
     Case::alone("EVAL-01", "hostile output.json, 23 ways", hostile_output),
@@ -289,13 +291,19 @@ for path in ["/case/new", "/case/input.txt", "/evaluator/new", "/evaluator/evalu
     try: os.chmod(path, 0o777); bad.append("chmod " + path)
     except OSError: pass
 if os.path.exists(home): bad.append("sees the home")
-canary = b"OTHER-" + b"SUBMISSION-5c1d"
+given = sys.argv[1] if os.path.isfile(sys.argv[1]) else sys.argv[1] + "/input.txt"
+others = [tag for tag in (b"@OPEN@", b"@SECRET@") if tag not in open(given, "rb").read()]
+if len(others) != 1: bad.append("the input is of %d cases" % (2 - len(others)))
+# The private case has the one that is planted in its solution.
+if b"@SECRET@" in others: others.append(b"@CANARY@")
+canaries = {b"OTHER-" + b"SUBMISSION-5c1d": "another submission", **{tag: "another case" for tag in others}}
 for folder, folders, files in os.walk("/"):
     folders[:] = [name for name in folders if os.path.join(folder, name) not in ("/proc", "/sys", "/usr", "/dev", "/evaluator")]
     for name in files:
         path = os.path.join(folder, name)
         try:
-            if os.path.isfile(path) and canary in open(path, "rb").read(1 << 20): bad.append("another submission in " + path)
+            text = open(path, "rb").read(1 << 20) if os.path.isfile(path) else b""
+            bad += [what + " in " + path for canary, what in canaries.items() if canary in text]
         except OSError: pass
 for address in [("127.0.0.1", port), ("192.0.2.1", 80)]:
     s = socket.socket(); s.settimeout(1)
@@ -324,7 +332,13 @@ fn hostile_evaluator(entrance: &mut Entrance<'_>) {
             let evaluator = ring.contest.path("evaluator/evaluator.py");
             let good = fs::read_to_string(&evaluator).expect("the evaluator");
             let home = ring.contest.root().display().to_string();
-            let hostile = HOSTILE.replace("@HOME@", &home).replace("@PORT@", &port).replace("@HIDDEN@", HIDDEN_CASE);
+            let hostile = HOSTILE
+                .replace("@HOME@", &home)
+                .replace("@PORT@", &port)
+                .replace("@HIDDEN@", HIDDEN_CASE)
+                .replace("@OPEN@", OPEN_TAGS[0])
+                .replace("@SECRET@", HIDDEN_TAG)
+                .replace("@CANARY@", CANARY);
             fs::write(&evaluator, &hostile).expect("another evaluator");
             let fought = ring.fight("mira", "py", answer("3"));
             for (which, bout) in fought.bouts() {

@@ -1,9 +1,12 @@
 //! OWN: what broke other sandboxes and judges, each after a flaw that was published.
 
+use std::fs;
+use std::time::Duration;
+
 use super::Case;
 use crate::probe;
 use crate::ring::{Entrance, Fought, Ring};
-use crate::support::HIDDEN_WEIGHT;
+use crate::support::{HIDDEN_WEIGHT, wait_until};
 
 pub(super) const CASES: &[Case] = &[
     Case::shared("OWN-01", "links for root to follow (Judge0 CVE-2024-28185)", |entrance| own(entrance, "OWN-01")),
@@ -31,7 +34,7 @@ pub(super) const CASES: &[Case] = &[
     Case::shared("OWN-23", "a forged end of the output", forged_end),
     Case::shared("OWN-24", "writing to read-only files (Dirty Pipe, Dirty COW)", |entrance| own(entrance, "OWN-24")),
     Case::shared("OWN-25", "crash handlers (CVE-2022-0492)", crash),
-    Case::shared("OWN-26", "kernel objects that no limit counts", |entrance| own(entrance, "OWN-26")),
+    Case::shared("OWN-26", "kernel objects that no limit counts", kernel_objects),
     Case::shared("OWN-27", "the check before the queue (DMOJ #318)", check_bomb),
 ];
 
@@ -128,6 +131,21 @@ fn crash(entrance: &mut Entrance<'_>) {
             format!("{which} case: {} {said}", bout.verdict())
         });
     }
+}
+
+fn kernel_objects(entrance: &mut Entrance<'_>) {
+    /// What others on the machine may make the kernel keep meanwhile.
+    const NOISE: u64 = 64 << 10;
+    let kept = || {
+        let text = fs::read_to_string("/proc/meminfo").unwrap_or_default();
+        let line = text.lines().find_map(|line| line.strip_prefix("SUnreclaim:")).unwrap_or_default();
+        line.trim().trim_end_matches(" kB").parse::<u64>().expect("the kernel says how much it keeps")
+    };
+    let before = kept();
+    own(entrance, "OWN-26");
+    let ring = entrance.shared();
+    let given_back = wait_until(Duration::from_secs(30), || kept() < before + NOISE, || ());
+    ring.holds(given_back, || format!("the kernel kept {before} kB, and keeps {} kB", kept()));
 }
 
 fn check_bomb(entrance: &mut Entrance<'_>) {

@@ -60,10 +60,16 @@ fn carry_over(entrance: &mut Entrance<'_>) {
             // Two at the same time, of two users; each holds what it got until the other has looked.
             let held = probe::with("SBX-07", &["--hold"]);
             let ids = ["mallory", "eve"].map(|user| ring.submit(user, "file", &held));
-            for id in ids {
+            let spans = ids.map(|id| {
                 let fought = ring.fought(&id);
                 ring.must_hold("SBX-07", &fought);
-            }
+                fought.bouts().map(|(_, bout)| span(&bout.stdout))
+            });
+            let beside = |one: &Option<[f64; 2]>, other: &Option<[f64; 2]>| {
+                one.zip(*other).is_some_and(|(one, other)| one[1].min(other[1]) - one[0].max(other[0]) > 1.0)
+            };
+            let overlap = spans[0].iter().any(|one| spans[1].iter().any(|other| beside(one, other)));
+            ring.holds(overlap, || format!("they did not hold at the same time: {spans:?}"));
             // Before and after another daemon.
             ring.end();
             assert!(ring.contest.stop().success(), "the daemon ends in order");
@@ -74,6 +80,12 @@ fn carry_over(entrance: &mut Entrance<'_>) {
             ring.must_hold("SBX-07", &fought);
         },
     );
+}
+
+/// From when to when a probe held what it had, as it says.
+fn span(stdout: &str) -> Option<[f64; 2]> {
+    let (from, to) = stdout.lines().find_map(|line| line.strip_prefix("held from ")?.split_once(" to "))?;
+    Some([from.parse().ok()?, to.trim().parse().ok()?])
 }
 
 // ---------------------------------------------------------------------------------------------- SBX-08
@@ -228,9 +240,11 @@ fn audit_process(ring: &mut Ring) {
     names.sort_unstable();
     ring.same("the environment", names, ["HOME", "LANG", "PATH"]);
     let group = read("cgroup");
-    for (controller, v1, v2) in [("memory", "memory.limit_in_bytes", "memory.max"), ("pids", "pids.max", "pids.max")] {
+    for (controller, v1, v2, most) in
+        [("memory", "memory.limit_in_bytes", "memory.max", 256 << 20), ("pids", "pids.max", "pids.max", 1024)]
+    {
         let value = bound(&group, controller, v1, v2);
-        ring.holds(value.is_some_and(|value| value <= 256 << 20), || format!("{controller} is bounded by {value:?}"));
+        ring.holds(value.is_some_and(|value| value <= most), || format!("{controller} is bounded by {value:?}"));
     }
     // Version 1 counts memory and swap together, version 2 swap alone; without swap there may be no such file.
     let memory = bound(&group, "memory", "memory.limit_in_bytes", "memory.max");

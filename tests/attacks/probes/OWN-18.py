@@ -24,4 +24,5 @@ for way in (resident_by_mincore, resident_by_read):
         os.pread(fd, 1, 3 << 12)
         after = way(fd); os.close(fd)
         if before and after and before[3] == 0 and after[3] == 1 and 0 in after: bad.append("%s tells of %s: %s" % (way.__name__, p, "".join(map(str, after)))); break
+if not shared: bad.append("there is no file to try")
 print("OWN-18", "BROKEN " + "; ".join(bad) if bad else "HELD", "files tried:", len(shared))
