@@ -16,6 +16,7 @@ mod ring;
 #[path = "../support/mod.rs"]
 mod support;
 mod table;
+mod tarball;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
@@ -37,7 +38,11 @@ fn main() -> ExitCode {
     // The trials only wait for what comes of the cases.
     arguments.test_threads = Some(1);
     let cases = cases::all();
-    let all: Vec<_> = Engine::ALL.iter().flat_map(|engine| cases.iter().map(|case| (*case, *engine))).collect();
+    let all: Vec<_> = Engine::ALL
+        .iter()
+        .flat_map(|engine| cases.iter().map(|case| (*case, *engine)))
+        .filter(|(case, engine)| case.is_for(*engine))
+        .collect();
     let wanted = |engine: Engine| {
         let of_it = all.iter().filter(move |(_, other)| *other == engine).copied();
         of_it.filter(|(case, engine)| !arguments.is_filtered_out(&trial(*case, *engine))).collect::<Vec<_>>()
@@ -48,7 +53,9 @@ fn main() -> ExitCode {
         for lane in lanes {
             scope.spawn(move || lane.into_iter().for_each(|(case, engine)| fight(case, engine)));
         }
-        libtest_mimic::run(&arguments, all.iter().map(|(case, engine)| trial(*case, *engine)).collect())
+        let mut trials: Vec<Trial> = all.iter().map(|(case, engine)| trial(*case, *engine)).collect();
+        trials.push(Trial::test("table/is-in-the-docs", || Table::is_in_the_docs(&cases::all()).map_err(Failed::from)));
+        libtest_mimic::run(&arguments, trials)
     });
     Ring::close_all();
     if !arguments.list {

@@ -93,6 +93,33 @@ impl Table {
         }
     }
 
+    /// docs/security.md has a row for each case, in the same words and order, and claims of none what was not asked.
+    pub fn is_in_the_docs(cases: &[Case]) -> Result<(), String> {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/security.md");
+        let text = fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+        let table = text.split_once("| case | attack |").ok_or("docs/security.md has no table of cases")?.1;
+        let rows = table.lines().skip(2).take_while(|line| line.starts_with('|'));
+        let rows: Vec<Vec<&str>> = rows.map(|row| row.trim_matches('|').split('|').map(str::trim).collect()).collect();
+        let named = |id: &str, what: &str| format!("{id} | {what}");
+        let found: Vec<String> = rows.iter().map(|row| named(row[0], row.get(1).unwrap_or(&""))).collect();
+        let wanted: Vec<String> = cases.iter().map(|case| named(case.id, case.what)).collect();
+        if let Some((found, wanted)) = found.iter().zip(&wanted).find(|(found, wanted)| found != wanted) {
+            return Err(format!("docs/security.md has the row {found:?} where {wanted:?} is due"));
+        }
+        if found.len() != wanted.len() {
+            return Err(format!("docs/security.md has {} rows, and there are {} cases", found.len(), wanted.len()));
+        }
+        for (row, case) in rows.iter().zip(cases) {
+            for (cell, engine) in row.iter().skip(2).zip(Engine::ALL) {
+                let wanted = if case.is_for(engine) { "HELD" } else { "n/a" };
+                if *cell != wanted {
+                    return Err(format!("docs/security.md says {cell:?} of {} over {}", case.id, engine.name()));
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Prints it; and writes it down where all of it was run.
     pub fn print(cases: &[Case], all: bool) {
         let results = RESULTS.lock().unwrap_or_else(PoisonError::into_inner);
@@ -133,7 +160,8 @@ fn markdown(cases: &[Case], results: &Results) -> String {
         write!(text, "| {} | {} |", case.id, case.what).expect("a text");
         for engine in Engine::ALL {
             let outcome = results.get(&(case.id, engine)).map(|(outcome, _)| outcome);
-            write!(text, " {} |", outcome.map_or("not run", Outcome::word)).expect("a text");
+            write!(text, " {} |", outcome.map_or(if case.is_for(engine) { "not run" } else { "n/a" }, Outcome::word))
+                .expect("a text");
             let why = format!("{}{}", outcome.map(Outcome::why).unwrap_or_default(), noted(case.id, engine));
             if !why.is_empty() {
                 writeln!(notes, "- {} over {}: {}", case.id, engine.name(), brief(&why, 1000)).expect("a text");

@@ -1,5 +1,6 @@
 //! The cases, in the order of the table.
 
+mod arc;
 mod eval;
 mod leak;
 mod own;
@@ -7,6 +8,7 @@ mod res;
 mod sbx;
 
 use super::ring::Entrance;
+use super::support::Engine;
 
 /// One case of the table.
 #[derive(Debug, Clone, Copy)]
@@ -18,16 +20,27 @@ pub struct Case {
     pub alone: bool,
     /// Whether it takes the time of something.
     pub quiet: bool,
+    /// Whether it is about how images are unpacked, which Docker does itself, out of what its operator put there.
+    pub unpacks: bool,
     pub fight: fn(&mut Entrance<'_>),
 }
 
 impl Case {
     const fn shared(id: &'static str, what: &'static str, fight: fn(&mut Entrance<'_>)) -> Self {
-        Self { id, what, alone: false, quiet: false, fight }
+        Self { id, what, alone: false, quiet: false, unpacks: false, fight }
     }
 
     const fn alone(id: &'static str, what: &'static str, fight: fn(&mut Entrance<'_>)) -> Self {
-        Self { id, what, alone: true, quiet: false, fight }
+        Self { id, what, alone: true, quiet: false, unpacks: false, fight }
+    }
+
+    const fn image(id: &'static str, what: &'static str, fight: fn(&mut Entrance<'_>)) -> Self {
+        Self { id, what, alone: true, quiet: false, unpacks: true, fight }
+    }
+
+    /// Whether there is anything to attack over an engine.
+    pub fn is_for(&self, engine: Engine) -> bool {
+        !self.unpacks || engine == Engine::Bubblewrap
     }
 
     const fn quiet(mut self) -> Self {
@@ -38,5 +51,5 @@ impl Case {
 
 /// All of them.
 pub fn all() -> Vec<Case> {
-    [sbx::CASES, res::CASES, eval::CASES, leak::CASES, own::CASES].concat()
+    [arc::CASES, sbx::CASES, res::CASES, eval::CASES, leak::CASES, own::CASES].concat()
 }
