@@ -80,6 +80,41 @@ async fn a_reader_sorts_by_any_column_and_comes_back_to_the_ranks() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn numbers_distances_and_moments_sort_by_what_they_say() {
+    let contest = ten_days(&["30", "5"]);
+    let browser = Browser::open(Look::DESK).await;
+    browser.page.goto(&file(&contest, "index.html")).await.expect("the board");
+    let cell = |read: &str| {
+        format!(
+            "[...document.querySelectorAll('.board tbody tr')].map((row) => {read}).map((one) => one === '' ? Infinity : one)"
+        )
+    };
+    let number = |column: u8| {
+        cell(&format!("((text) => text && Number(text.replace(/[^\\d.]/g, '')))(row.cells[{column}].textContent)"))
+    };
+    browser.run("window.first = document.querySelector('.board tbody tr').id").await;
+    for (word, values) in [
+        ("moves", number(7)),
+        ("waits", number(8)),
+        ("Behind", number(3)),
+        ("Best since", cell("Date.parse(row.cells[6].querySelector('time').dateTime)")),
+    ] {
+        browser.run(&format!("{}.click()", head(word))).await;
+        let order = |compare: &str| format!("{values}.join() === {values}.sort((a, b) => {compare}).join()");
+        browser.until(&format!("{} && new Set({values}).size > 5 /* {word} */", order("a - b"))).await;
+        // Whoever leads is behind by nothing, and not by something unknown.
+        browser
+            .until(&format!("'{word}' !== 'Behind' || document.querySelector('.board tbody tr').id === window.first"))
+            .await;
+        browser.run(&format!("{}.click()", head(word))).await;
+        browser.until(&format!("{} /* {word} */", order("b - a"))).await;
+        browser.run(&format!("{}.click()", head(word))).await;
+        browser.until("document.querySelector('.board [aria-sort]').textContent === 'Score'").await;
+    }
+    browser.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_order_that_a_reader_chose_stays_when_the_board_changes() {
     let mut contest = Competition::new("Numbers").prepare();
     let site = contest.start_serving();
