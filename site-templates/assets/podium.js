@@ -408,7 +408,7 @@
   setInterval(() => {
     if (document.hidden) return;
     second += 1;
-    for (const part of second % 15 ? ['top', 'notes', 'running', 'verdict', 'foot'] : ['top', 'notes', 'main', 'foot']) {
+    for (const part of second % 15 && !document.querySelector('.steps .now') ? ['top', 'notes', 'running', 'verdict', 'foot'] : ['top', 'notes', 'main', 'foot']) {
       if ($(part)) spellAll($(part));
     }
   }, 1000);

@@ -169,6 +169,27 @@ async fn ten_thousand_rows_cost_what_is_seen_of_them() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_rank_and_how_far_it_has_moved_share_a_line_on_boards_of_any_length() {
+    for students in ["40", "400", "1500"] {
+        let contest = ten_days(&[students, "2"]);
+        for width in [390, 1280] {
+            let browser = Browser::open(Look { width, ..Look::DESK }).await;
+            browser.page.goto(&file(&contest, "index.html")).await.expect("the board");
+            // As a search does it: every piece is drawn, also out of sight.
+            browser.run("document.querySelector('.board').classList.add('sought')").await;
+            let moved =
+                "[...document.querySelectorAll('.board td > small:is(.up, .down)')].map((one) => one.parentNode)";
+            browser
+                .until(&format!(
+                    "{moved}.length > 5 && {moved}.every((cell) => cell.clientHeight < 45) /* {students}, {width} */"
+                ))
+                .await;
+            browser.close().await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_phone_and_the_lecture_hall_have_drawings_of_their_own() {
     let contest = ten_days(&["30", "5"]);
     let shown = "document.getElementById('chart')";
