@@ -1,12 +1,14 @@
 //! A real Chromium, driven by WebDriver.
 
-use std::io::{BufRead, BufReader};
+use std::io::BufRead;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use fantoccini::{Client, ClientBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpStream;
 
 use super::port::free_port;
 use super::wait::PATIENCE;
@@ -30,6 +32,7 @@ impl Look {
 /// One browser with one page. Both programs end with it.
 pub struct Browser {
     pub page: Client,
+    port: u16,
     driver: Child,
 }
 
@@ -45,8 +48,10 @@ impl Browser {
             .spawn()
             .expect("chromedriver is installed: scripts/setup test does it");
         let said = driver.stdout.take().expect("piped");
-        let started =
-            BufReader::new(said).lines().map_while(Result::ok).any(|line| line.contains("started successfully"));
+        let started = std::io::BufReader::new(said)
+            .lines()
+            .map_while(Result::ok)
+            .any(|line| line.contains("started successfully"));
         assert!(started, "chromedriver did not start");
         let mut arguments = vec![
             "--headless=new".to_owned(),
@@ -73,7 +78,7 @@ impl Browser {
             .connect(&format!("http://127.0.0.1:{port}"))
             .await
             .expect("Chromium starts: scripts/setup test installs it");
-        Self { page, driver }
+        Self { page, port, driver }
     }
 
     /// What a script returns.
@@ -90,6 +95,33 @@ impl Browser {
             assert!(start.elapsed() <= PATIENCE, "never came about: {expression}\n{shown}");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
+    }
+
+    /// What Chromium answers to a command of its own protocol, which has words for what WebDriver has none: paper, zones, calm.
+    pub async fn devtools(&self, command: &str, parameters: Value) -> Value {
+        let session = self.page.session_id().await.expect("the driver knows it").expect("a session");
+        let body = json!({ "cmd": command, "params": parameters }).to_string();
+        let request = format!(
+            "POST /session/{session}/goog/cdp/execute HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n\
+             Content-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let mut stream =
+            BufReader::new(TcpStream::connect(("127.0.0.1", self.port)).await.expect("the driver listens"));
+        stream.write_all(request.as_bytes()).await.expect("asked");
+        let (mut head, mut length) = (String::new(), 0);
+        // The driver keeps a connection open, whatever it is asked.
+        while !head.ends_with("\r\n\r\n") {
+            let line = head.len();
+            assert!(stream.read_line(&mut head).await.expect("answered") > 0, "{command}: no answer but {head:?}");
+            let said = head[line..].to_lowercase();
+            length = said.strip_prefix("content-length:").map_or(length, |said| said.trim().parse().expect("a number"));
+        }
+        let mut body = vec![0; length];
+        stream.read_exact(&mut body).await.expect("as much as was announced");
+        let body = String::from_utf8(body).expect("JSON");
+        assert!(head.starts_with("HTTP/1.1 200 "), "{command}: {body}");
+        serde_json::from_str::<Value>(&body).expect("JSON")["value"].take()
     }
 
     /// Ends it in order.
