@@ -15,6 +15,9 @@ echo '<!doctype html><title>board</title>' >"$public/index.html"
 echo '{"v":1}' >"$public/queue.json"
 echo 'body{}' >"$public/assets/podium.css"
 echo '<!doctype html><title>page</title>' >"$public/s/$id/index.html"
+# What a program answered is text, whatever it looks like.
+echo '<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>' >"$public/s/$id/output-one.txt"
+printf '%%PDF-1.4\n' >"$public/s/$id/stderr-one.txt"
 echo 'half a page' >"$public/.podium-abc"
 echo 'a secret' >"$work/secret"
 ln -s "$work/secret" "$public/link.html"
@@ -38,6 +41,12 @@ check() {
     done
     same 'robots on a private page' 'noindex, nofollow' "$(header x-robots-tag "$url/s/$id/")"
     same 'robots on the board' '' "$(header x-robots-tag "$url/")"
+    for page in output-one.txt stderr-one.txt; do
+        [[ $(header content-type "$url/s/$id/$page") == text/plain* ]] || die "$server: the type of $page"
+        same "nosniff of $page" nosniff "$(header x-content-type-options "$url/s/$id/$page")"
+        same "the policy of $page" "$csp" "$(header content-security-policy "$url/s/$id/$page")"
+        same "robots on $page" 'noindex, nofollow' "$(header x-robots-tag "$url/s/$id/$page")"
+    done
     same 'a file on its way' 404 "$(status_of "$url/.podium-abc")"
     same 'a list of private pages' 404 "$(status_of "$url/s/" | sed s/403/404/)"
     same 'a post' 405 "$(status_of -X POST "$url/")"

@@ -5,6 +5,7 @@ use std::fs;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use crate::support::browser::{Browser, Look};
 use crate::support::{Competition, Contest, HIDDEN_CASE, HIDDEN_TAG, answer, get};
 
 /// The files beside a private page.
@@ -68,6 +69,80 @@ fn a_sender_takes_home_what_was_printed_and_the_program_and_nothing_of_private_c
     contest.podium(&["build"]).exits(0);
     let left = beside(&contest, &id);
     assert!(left.contains(&"output-one.txt".into()) && !left.contains(&"output-two.txt".into()), "{left:?}");
+}
+
+/// Answers that a browser would run, or hand to a program that does, if it were let.
+const RUNNABLE: [(&str, &str); 5] = [
+    ("svg", "<svg xmlns='http://www.w3.org/2000/svg' onload='window.caught=1'><script>window.caught=1</script></svg>"),
+    ("html", "<!doctype html><html><body onload='window.caught=1'><script>window.caught=1</script></body></html>"),
+    (
+        "pdf",
+        "%PDF-1.4\n1 0 obj<</OpenAction<</S/JavaScript/JS(app.alert(1))>>>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF\n",
+    ),
+    ("script", "window.caught = 1 // GIF89a"),
+    ("style", "* { display: none } /* @import 'x' */"),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_program_answers_is_plain_text_to_who_opens_it() {
+    let mut contest = Competition::new("Numbers").prepare();
+    let site = contest.start_serving();
+    let address = site.trim_start_matches("http://").trim_end_matches('/');
+    let ids = RUNNABLE.map(|(what, answer)| {
+        // On both streams, and with a byte that is no text for the PDF.
+        let program = format!(
+            "import sys\nsys.stdout.buffer.write({answer:?}.encode() + {end})\nsys.stderr.write({answer:?})\n",
+            end = if what == "pdf" { "b'\\xff\\x00'" } else { "b''" }
+        );
+        let id = contest.hand_in(what, "py", program);
+        (what, id)
+    });
+    let file = contest.hand_in("file", "file", format!("open('output.json', 'w').write({:?})", RUNNABLE[1].1));
+    contest.wait_for_judged(RUNNABLE.len() + 1);
+    let browser = Browser::open(Look::DESK).await;
+    for (what, id) in ids.iter().chain([&("file", file)]) {
+        let mut files = beside(&contest, id);
+        files.retain(|name| name != "index.html" && name != "status.json");
+        let answer = if *what == "file" { "answer-one.txt" } else { "output-one.txt" };
+        assert!(
+            files.iter().any(|name| name == answer) && files.iter().all(|name| name.ends_with(".txt")),
+            "{files:?}"
+        );
+        for name in &files {
+            let (head, _) = get(address, &format!("/s/{id}/{name}"));
+            assert!(
+                head.contains("\ncontent-type: text/plain") && head.contains("\nx-content-type-options: nosniff"),
+                "{what} {name}: {head}"
+            );
+            browser.page.goto(&format!("{site}s/{id}/{name}")).await.expect("a file");
+            let seen = browser
+                .run("return [document.contentType, window.caught ?? null, document.querySelectorAll('svg, script, embed, style').length]")
+                .await;
+            assert_eq!(seen, serde_json::json!(["text/plain", null, 0]), "{what} {name}");
+        }
+        // Nor as a part of the page beside it, whose content policy lets in what comes from its own address.
+        browser.page.goto(&format!("{site}s/{id}/index.html")).await.expect("the page");
+        for part in ["script", "link"] {
+            browser
+                .run(&format!(
+                    "window.refused = null;
+                     const part = document.createElement('{part}');
+                     part.onload = () => {{ window.refused = false; }};
+                     part.onerror = () => {{ window.refused = true; }};
+                     part.rel = 'stylesheet';
+                     part.src = part.href = '{answer}';
+                     document.head.append(part)"
+                ))
+                .await;
+            browser.until(&format!("window.refused !== null /* {part} */")).await;
+            assert_eq!(
+                browser.run("return [window.refused, window.caught ?? null]").await,
+                serde_json::json!([true, null]),
+                "{what} as {part}"
+            );
+        }
+    }
+    browser.close().await;
 }
 
 #[test]
