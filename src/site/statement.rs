@@ -109,6 +109,10 @@ fn own(html: &'static str) -> Event<'static> {
 /// A formula as MathML; as it was written where it is none.
 fn formula<'t>(formulas: Option<&LatexToMathML>, latex: &CowStr<'t>, display: MathDisplay) -> Event<'t> {
     match formulas.map(|formulas| formulas.convert_with_local_counter(latex, display)) {
+        // What stands on lines of its own may be wider than the page, and scrolls as tables do.
+        Some(Ok(mathml)) if matches!(display, MathDisplay::Block) => {
+            Event::InlineHtml(format!("<span class=\"formula\" tabindex=\"0\">{mathml}</span>").into())
+        }
         Some(Ok(mathml)) => Event::InlineHtml(mathml.into()),
         Some(Err(_)) | None => Event::Code(latex.clone()),
     }
@@ -201,7 +205,9 @@ mod tests {
     #[test]
     fn formulas_are_mathml_and_what_is_none_is_shown_as_written() {
         assert!(html("$x^2$").contains("<math><msup><mi>x</mi><mn>2</mn></msup></math>"), "{}", html("$x^2$"));
-        assert!(html("$$\\sum_{i=1}^n i$$").contains("<math display=\"block\">"));
+        assert!(
+            html("$$\\sum_{i=1}^n i$$").contains("<span class=\"formula\" tabindex=\"0\"><math display=\"block\">")
+        );
         assert!(html("$\\nonsense{a}$").contains("<code>\\nonsense{a}</code>"), "{}", html("$\\nonsense{a}$"));
         assert!(html("it costs $5 and $6").contains("it costs $5 and $6"));
     }
