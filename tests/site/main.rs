@@ -17,6 +17,7 @@ mod past;
 mod private;
 mod readers;
 mod reader;
+mod states;
 mod strangers;
 mod templates;
 mod user;

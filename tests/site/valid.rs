@@ -3,9 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::past::{of, ten_days};
+use podium::site::serve;
+
+use crate::past::ten_days;
+use crate::states::{pages, states};
 use crate::support::browser::{Browser, Look};
-use crate::support::{Competition, Contest};
 
 /// A file that scripts/setup fetched, by its name.
 fn tool(name: &str) -> PathBuf {
@@ -17,55 +19,17 @@ fn tool(name: &str) -> PathBuf {
         .into_path()
 }
 
-/// Competitions whose pages show what there is to be shown: empty, not open yet, with a queue, closed; in both languages.
-fn states() -> Vec<(&'static str, Contest)> {
-    let german = |title: &str| Competition::new(title).set("site.language", "de");
-    vec![
-        ("empty", of(Competition::new("Numbers"), &["0", "1"])),
-        ("not open", of(german("Zahlen").set("competition.opens_at", "2099-01-01T00:00:00Z"), &["0", "1"])),
-        ("open", ten_days(&["24", "4", "--queue", "5"])),
-        ("open, in German", of(german("Zahlen & <Ziffern>"), &["24", "4", "--queue", "5"])),
-        (
-            "closed",
-            of(Competition::new("Numbers").set("competition.state", "closed"), &["24", "4", "--state", "closed"]),
-        ),
-    ]
-}
-
-/// One page of each kind; private pages of the first and the last submission.
-fn pages(contest: &Contest) -> Vec<String> {
-    let site = contest.site();
-    let below = |folder: &str| {
-        site.0.keys().filter(|name| name.starts_with(folder) && name.ends_with(".html")).cloned().collect::<Vec<_>>()
-    };
-    let (users, private) = (below("u/"), below("s/"));
-    let mut pages = vec!["index.html".to_owned(), "queue.html".into(), "about.html".into()];
-    pages.extend(users.first().cloned());
-    // The longest name.
-    pages.extend(users.iter().find(|name| name.contains("benedikt")).cloned());
-    let ids = contest
-        .events("accepted")
-        .into_iter()
-        .filter_map(|line| line["id"].as_str().map(|id| format!("s/{id}/index.html")));
-    let ids: Vec<String> = ids.filter(|name| private.contains(name)).collect();
-    pages.extend(ids.first().cloned());
-    // Of those in the queue, one that runs and one that waits.
-    pages.extend(ids.iter().rev().take(5).step_by(4).cloned());
-    pages
-}
-
 #[test]
 fn every_page_is_valid_html() {
     // The validator is older than the width and height of a picture's sources, which HTML has had since 2021.
     const NEWER: &str =
         "Attribute \u{201c}(width|height)\u{201d} not allowed on element \u{201c}source\u{201d} at this point.";
     for (state, contest) in states() {
-        let paths = pages(&contest).into_iter().map(|page| contest.path("public").join(page));
         let output = Command::new("java")
             .args(["-Xss8m", "-jar"])
             .arg(tool("vnu.jar"))
             .args(["--errors-only", "--filterpattern", NEWER])
-            .args(paths)
+            .args(pages(&contest))
             .output()
             .expect("java is installed: scripts/setup test does it");
         assert!(output.status.success(), "{state}: {}", String::from_utf8_lossy(&output.stderr));
@@ -80,7 +44,9 @@ fn every_page_is_valid_html() {
 #[tokio::test(flavor = "multi_thread")]
 async fn no_page_keeps_anybody_out() {
     let axe = std::fs::read_to_string(tool("axe.min.js")).expect("axe");
-    const AUDIT: &str = "return axe.run(document, { resultTypes: ['violations'] }).then((found) => found.violations.map((one) => \
+    // By itself it leaves out how large a target has to be, which WCAG 2.2 has as the first.
+    const AUDIT: &str = "const asked = { resultTypes: ['violations'], rules: { 'target-size': { enabled: true } } };\
+        return axe.run(document, asked).then((found) => found.violations.map((one) => \
         `${one.id}: ${one.help}: ` + one.nodes.slice(0, 3).map((node) => node.html.slice(0, 200)).join(' | ')))";
     let states = states();
     let mut found = Vec::new();
@@ -88,18 +54,30 @@ async fn no_page_keeps_anybody_out() {
         let browser = Browser::open(Look { width, dark, scripts: true }).await;
         for (state, contest) in &states {
             for page in pages(contest) {
-                let file = format!("file://{}", contest.path("public").join(&page).display());
-                browser.page.goto(&file).await.expect("a page");
+                browser.page.goto(&format!("file://{}", page.display())).await.expect("a page");
                 browser.run(&axe).await;
                 let said = browser.run(AUDIT).await;
                 for one in said.as_array().expect("a list") {
-                    found.push(format!("{state}, {page}, {width}, dark {dark}: {one}"));
+                    found.push(format!("{state}, {}, {width}, dark {dark}: {one}", page.display()));
                 }
             }
         }
+        // A page that is late says so above all else.
+        let (_, open) = states.iter().find(|(state, _)| *state == "open").expect("it is there");
+        let (address, server) =
+            serve(&open.path("public"), ([127, 0, 0, 1], 0).into(), std::future::pending()).await.expect("an address");
+        browser.page.goto(&format!("http://{address}/index.html")).await.expect("the board");
+        browser.until("document.querySelector('#notes p')?.textContent.includes('not been heard of')").await;
+        browser.run(&axe).await;
+        let late = browser.run(AUDIT).await;
+        assert_eq!(late, serde_json::json!([]), "late, {width}, dark {dark}");
+        server.abort();
         // It does find fault.
         browser.run("document.querySelector('main').append(document.createElement('img'))").await;
-        assert!(browser.run(AUDIT).await.to_string().contains("image-alt"));
+        browser.run("document.querySelector('main').insertAdjacentHTML('beforeend', '<p>' + '<button>x</button>'.repeat(9))").await;
+        browser.run("for (const one of document.querySelectorAll('p > button')) one.style.cssText = 'all: unset; font-size: 6px'").await;
+        let seen = browser.run(AUDIT).await.to_string();
+        assert!(seen.contains("image-alt") && seen.contains("target-size"), "{seen}");
         browser.close().await;
     }
     assert!(found.is_empty(), "{} findings:\n{}", found.len(), found.join("\n"));
