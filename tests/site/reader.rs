@@ -50,7 +50,7 @@ async fn the_closing_is_counted_down_and_comes_by_itself() {
     browser
         .until("/^closes .*\\(in 2 h (29|30) min\\)$/.test(document.querySelector('.state span')?.textContent)")
         .await;
-    let soon = Utc::now() + Duration::seconds(30);
+    let soon = Utc::now() + Duration::seconds(40);
     contest.set("competition.closes_at", soon.format("%Y-%m-%dT%H:%M:%SZ").to_string());
     let left = "Number(/\\(in (\\d+) s\\)$/.exec(document.querySelector('.state span')?.textContent)?.[1] ?? NaN)";
     browser.until(&format!("{left} > 0")).await;
