@@ -20,10 +20,10 @@ SAY_WITHOUT_RUNSC = test ! -e target/runsc-cannot-run-here || printf 'NOT RUN: t
 .DEFAULT_GOAL := help
 # The steps of `make test` share one build folder and one terminal.
 .NOTPARALLEL:
-.PHONY: help setup build client demo test attacks lint bench image clean ready test-evaluators test-rust test-deploy
+.PHONY: help setup build client demo test attacks lint bench screenshots image clean ready test-evaluators test-rust test-deploy
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## install what building, the demo and the tests need (Debian packages, test images)
 	@scripts/setup test
@@ -63,6 +63,10 @@ lint: ## format, clippy, shellcheck and dependencies only
 bench: ## measure judging on this machine
 	@scripts/setup demo
 	@scripts/bench
+
+screenshots: ## draw the pictures of docs/screenshots/ anew, in a real browser
+	@scripts/setup test
+	@$(CARGO) test --locked --test screenshots
 
 image: build ## build Podium's own Docker images, the daemon and the SFTP door (BASE=... to start from another image)
 	docker build --target daemon --tag $(IMAGE) $(if $(BASE),--build-arg BASE=$(BASE)) .

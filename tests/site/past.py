@@ -1,7 +1,7 @@
 """Writes results/log.jsonl of a home as a competition of some days leaves it: nothing is judged, every line is made up, the same each
 time but for its end, which is now.
 
-    python3 past.py HOME USERS SUBMISSIONS_EACH [--state closed] [--queue N] [--step NUMBER]
+    python3 past.py HOME USERS SUBMISSIONS_EACH [--state closed] [--queue N] [--days N] [--long]
 
 The home's cases are read from its config.toml.
 """
@@ -28,6 +28,7 @@ def main():
     parser.add_argument("--state", default="open")
     parser.add_argument("--queue", type=int, default=0)
     parser.add_argument("--days", type=float, default=10)
+    parser.add_argument("--long", action="store_true", help="every name is as long as names may be")
     arguments = parser.parse_args()
     cases = tomllib.loads((arguments.home / "config.toml").read_text())["testcases"]
     public, private = cases["public"], cases.get("private", [])
@@ -38,6 +39,8 @@ def main():
     entries = []
     for index in range(arguments.users):
         user = NAMES[index] if index < len(NAMES) else f"student-{index:05}"
+        if arguments.long:
+            user = f"{user}-maria-of-the-long-family-names"[:31]
         began = draw.uniform(0, 0.5)
         many = max(1, min(arguments.each * 3, round(draw.expovariate(1 / arguments.each))))
         skill = draw.uniform(0.05, 0.9) ** 1.5

@@ -1,5 +1,7 @@
 //! Competitions that have been going on for days, without judging anything.
 
+#![allow(dead_code, reason = "the pictures have this, too, and need not all of it")]
+
 use std::process::Command;
 
 use crate::support::{Competition, Contest};
@@ -22,9 +24,15 @@ pub fn of(competition: Competition, arguments: &[&str]) -> Contest {
 #[track_caller]
 pub fn written(competition: Competition, arguments: &[&str]) -> Contest {
     let contest = competition.prepare();
+    fill(&contest, arguments);
+    contest
+}
+
+/// Writes such a log for a competition that has none.
+#[track_caller]
+pub fn fill(contest: &Contest, arguments: &[&str]) {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/site/past.py");
     let output =
         Command::new("python3").arg(script).arg(contest.root()).args(arguments).output().expect("python3 runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    contest
 }
