@@ -6,7 +6,7 @@ use crate::support::{Competition, answer};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reader_is_spoken_to_in_the_language_of_the_site() {
-    let mut contest = Competition::new("Zahlen").set("site.language", "de").prepare();
+    let mut contest = Competition::new("Zahlen").set("site.language", "de").set("limits.cpu", "1s 500ms").prepare();
     let site = contest.start_serving();
     let id = contest.hand_in("anna", "py", answer("5"));
     contest.wait_for_judged(1);
@@ -16,7 +16,7 @@ async fn a_reader_is_spoken_to_in_the_language_of_the_site() {
         ("queue.html", ["Zuletzt bewertet", "Akzeptiert", "Letztes Lebenszeichen: "]),
         ("about.html", ["Geltende Regeln", "weniger ist besser", "Warteschlange"]),
         ("u/anna/index.html", ["Beste öffentliche Wertung", "Bestwert", "vor "]),
-        (&format!("s/{id}/index.html"), ["Beleg", "von 0,5 s", "vor "]),
+        (&format!("s/{id}/index.html"), ["Beleg", "von 1,5 s", "vor "]),
     ] {
         browser.page.goto(&format!("{site}{page}")).await.expect("a page");
         for word in wanted {
