@@ -27,6 +27,8 @@ pub struct Row {
     pub submission: Number,
     /// How many of the user's submissions were judged.
     pub attempts: usize,
+    /// When the user handed in last, whatever came of it.
+    pub last: DateTime<Utc>,
     /// How the best score came about: every submission that was better than all before it, the latest last. A score counts from the
     /// moment at which its submission was accepted, so that a slow judging moves nobody.
     pub steps: Vec<Step>,
@@ -123,7 +125,8 @@ impl Standings {
         // They come in the order of acceptance.
         let shown = submissions.partition_point(|one| ground.until.is_none_or(|until| one.receipt.at < until));
         let row = best(self.board, user, &submissions[..shown], ground.config)?;
-        let row = Row { metrics: self.metrics(row.submission, ground), ..row };
+        let last = submissions.last().map_or(row.at, |last| last.receipt.at);
+        let row = Row { metrics: self.metrics(row.submission, ground), last, ..row };
         match ground.users.role_in_history(user, submissions.last().map(|last| last.role)) {
             Role::Student => Some((row, List::Ranked)),
             Role::Evaluator | Role::Superuser => ground.config.score.show_reference.then_some((row, List::Reference)),
@@ -206,7 +209,8 @@ pub fn best(board: Board, user: &UserName, submissions: &[&Submission], config: 
         }
     }
     let Step { at, score, submission } = *steps.last()?;
-    Some(Row { rank: None, user: user.clone(), score, at, submission, attempts, steps, metrics: BTreeMap::new() })
+    let (user, last) = (user.clone(), submissions.last()?.receipt.at);
+    Some(Row { rank: None, user, score, at, submission, attempts, last, steps, metrics: BTreeMap::new() })
 }
 
 /// The ranks that ranked rows had at an earlier moment, by the submissions that were accepted until then: one for each row, in their order;

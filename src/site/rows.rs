@@ -1,7 +1,5 @@
 //! The rows of the board, as three documents have them: each drawn once, and again when it would look otherwise.
 
-use std::collections::BTreeMap;
-
 use serde_json::value::RawValue;
 
 use super::pages::{Pages, RenderError};
@@ -15,8 +13,12 @@ const PIECE: usize = 50;
 
 /// What was drawn of every user on the board.
 #[derive(Default)]
+#[expect(
+    clippy::disallowed_types,
+    reason = "ten thousand are looked up by name at every result, and never in the map's own order"
+)]
 pub struct Rows {
-    drawn: BTreeMap<UserName, Drawn>,
+    drawn: std::collections::HashMap<UserName, Drawn>,
     /// The columns that they were drawn with.
     metrics: Vec<String>,
     /// Which scores they show: a closed board draws its rows otherwise.
@@ -55,7 +57,7 @@ impl Rows {
     ) -> Result<Table<'a>, RenderError> {
         let is_final = source.board() == Board::Closed;
         if self.metrics != view.page.metrics || self.is_final != is_final {
-            *self = Self { drawn: BTreeMap::new(), metrics: view.page.metrics.clone(), is_final };
+            *self = Self { drawn: Default::default(), metrics: view.page.metrics.clone(), is_final };
         }
         let site = view::site(source);
         for (row, place) in view.rows.iter().chain(&view.reference) {
@@ -101,7 +103,7 @@ impl Rows {
             place,
             html: pages.row(site, &shown)?,
             json: serde_json::value::to_raw_value(&LeaderboardRow::new(row)).unwrap_or_default(),
-            csv: view::csv_line(source, row),
+            csv: view::csv_line(row),
         })
     }
 }

@@ -218,7 +218,6 @@ pub fn board<'a>(source: Source<'_>, tables: &'a Tables) -> BoardView<'a> {
     let finite = |row: &Row| if let Score::Finite(number) = row.score { Some(number) } else { None };
     let ends = (rows.iter().find_map(finite), rows.iter().rev().find_map(finite));
     let span = span(source.history).in_steps();
-    let last = |row: &Row| source.history.latest_of(&row.user).next().map_or(row.at, |last| last.receipt.at);
     let frozen = source.frozen_since();
     let unseen = |row: &Row| {
         frozen.map_or(0, |_| source.history.latest_of(&row.user).take_while(|one| source.hides(one)).count())
@@ -232,7 +231,7 @@ pub fn board<'a>(source: Source<'_>, tables: &'a Tables) -> BoardView<'a> {
         submission: row.submission,
         attempts: row.attempts,
         unseen: unseen(row),
-        last: last(row),
+        last: row.last,
         span,
     };
     let same_rank = |other: Option<&Row>, row: &Row| other.is_some_and(|other| other.rank == row.rank);

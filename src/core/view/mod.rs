@@ -281,7 +281,7 @@ mod tests {
         add("index.html", serde_json::to_string(&view.page));
         for (row, place) in view.rows.iter().chain(&view.reference) {
             add("row", serde_json::to_string(&BoardRow::new(source, row, place, &view.page.metrics)));
-            add("leaderboard.csv", Ok(csv_line(source, row)));
+            add("leaderboard.csv", Ok(csv_line(row)));
         }
         add("leaderboard.json", serde_json::to_string(&leaderboard(source)));
         for result in source.history.submissions().iter().filter_map(|one| NewResult::new(source, one)) {

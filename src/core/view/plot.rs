@@ -413,6 +413,7 @@ mod tests {
             submission: last.submission,
             metrics: std::collections::BTreeMap::new(),
             attempts: steps.len(),
+            last: last.at,
             steps,
         }
     }
