@@ -7,8 +7,9 @@
 //! told is the time from each line to its pages, and how much of it this thread computed (in steps of the kernel's clock, 4 ms on many machines).
 
 use std::collections::BTreeSet;
-use std::fs;
-use std::path::PathBuf;
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use podium::core::digest::Digest;
@@ -38,12 +39,15 @@ fn options() -> Options {
     options
 }
 
-/// The latest lines of each kind that the new ones are made like.
-fn patterns(log: &str) -> [Value; 3] {
-    ["accepted", "started", "judged"].map(|event| {
-        let line = log.lines().rev().find(|line| line.contains(&format!("\"event\":\"{event}\"")));
-        serde_json::from_str(line.expect("a line of each kind")).expect("JSON")
-    })
+/// The latest lines of each kind that the new ones are made like. Read one by one: what this program has in memory is measured.
+fn patterns(log: &Path) -> [Value; 3] {
+    let mut latest = ["accepted", "started", "judged"].map(|event| (format!("\"event\":\"{event}\""), String::new()));
+    for line in BufReader::new(File::open(log).expect("the log")).lines().map(|line| line.expect("text")) {
+        if let Some((_, last)) = latest.iter_mut().find(|(event, _)| line.contains(event.as_str())) {
+            *last = line;
+        }
+    }
+    latest.map(|(_, line)| serde_json::from_str(&line).expect("a line of each kind"))
 }
 
 /// What this thread has computed: on a busy machine the time on the wall says little.
@@ -93,9 +97,7 @@ fn main() {
         .expect("published");
     println!("every other page anew: {:.1} s, peak {} MB", began.elapsed().as_secs_f64(), peak_mb());
 
-    let log = fs::read_to_string(home.log()).expect("the log");
-    let patterns = patterns(&log);
-    drop(log);
+    let patterns = patterns(&home.log());
     let users: Vec<String> = history.users().map(|(user, _)| user.to_string()).collect();
     let mut times = [const { Vec::new() }; 3];
     for n in 0..options.results {

@@ -4,6 +4,7 @@ mod support;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
 
 use serde_json::{Value, json};
 
@@ -346,6 +347,14 @@ fn the_site_is_served_for_a_first_look() {
             assert!(head.contains(header), "{path} lacks {header}: {head}");
         }
     }
+    // A browser is sent a page as small as by the example web servers.
+    let packed = Command::new("curl")
+        .args(["--silent", "--show-error", "--compressed", "--dump-header", "-"])
+        .arg(format!("http://{address}/index.html"))
+        .output()
+        .expect("curl");
+    let packed = String::from_utf8_lossy(&packed.stdout).to_lowercase();
+    assert!(packed.contains("content-encoding: gzip") && packed.contains("</html>"), "{packed}");
     let (_, page) = get(&address, "/");
     assert!(page.contains("Served") && page.contains("mira"), "{page}");
     // Nobody learns an id by asking for folders, and nothing but public/ is served.

@@ -10,6 +10,7 @@ use axum::http::{HeaderName, HeaderValue};
 use axum::response::Response;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+use tower_http::compression::CompressionLayer;
 use tower_http::services::ServeDir;
 use tower_http::set_header::SetResponseHeaderLayer;
 
@@ -55,7 +56,9 @@ pub async fn serve_below(
         .layer(header("x-content-type-options", "nosniff"))
         .layer(header("referrer-policy", "no-referrer"))
         // Pages change in place: a browser may keep them, and has to ask before it uses them again.
-        .layer(header("cache-control", "no-cache"));
+        .layer(header("cache-control", "no-cache"))
+        // As the example web servers do: a page is mostly what its rows have in common.
+        .layer(CompressionLayer::new());
     let server = axum::serve(listener, app).with_graceful_shutdown(shutdown);
     Ok((address, tokio::spawn(async move { server.await })))
 }

@@ -42,7 +42,7 @@ fn the_front_page_of_a_hundred_users_is_light() {
             encoder.finish().expect("in memory").len()
         })
         .sum();
-    assert!(sent < 30_000, "a reader is sent {sent} bytes");
+    assert!(sent < 25_000, "a reader is sent {sent} bytes");
 }
 
 const NAMES: &str =
