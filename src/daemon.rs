@@ -181,6 +181,8 @@ pub async fn run(
         state: State::new(Utc::now()),
     };
     daemon.state.problems = problems;
+    // The first sign of life: `podium status` and the pages of staff know at once that a daemon runs.
+    daemon.state.beat(home, Utc::now(), None, true);
 
     let ending = CancellationToken::new();
     let background = TaskTracker::new();
