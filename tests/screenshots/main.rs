@@ -42,6 +42,10 @@ async fn main() {
     camera.take("closed", &camera.file(&contest, "index.html"), Frame::DESK).await;
     drop(contest);
 
+    let contest = agv(&[("competition.freezes_at", &yesterday())], &["42", "8"]);
+    camera.take("frozen", &camera.file(&contest, "index.html"), Frame::DESK).await;
+    drop(contest);
+
     let contest = agv(&[("site.language", "de")], &["42", "8"]);
     camera.take("board-german", &camera.file(&contest, "index.html"), Frame::DESK).await;
     drop(contest);
@@ -67,6 +71,11 @@ async fn main() {
     at_work(&camera).await;
     camera.close().await;
     weigh();
+}
+
+/// A board that froze then has some results to hide.
+fn yesterday() -> String {
+    (chrono::Utc::now() - chrono::TimeDelta::days(1)).format("%Y-%m-%dT%H:00:00Z").to_string()
 }
 
 /// Every picture is light enough, and in the index; and the index names no other.
