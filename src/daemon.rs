@@ -145,6 +145,12 @@ pub async fn run(
 ) -> Result<(), DaemonError> {
     std::fs::create_dir_all(home.inbox()).map_err(|error| DaemonError::Results("make inbox/", error))?;
     crate::files::private_folder(&home.results()).map_err(|error| DaemonError::Results("make results/", error))?;
+    if !home.log().exists() {
+        // It may be one that Docker made for something to be mounted on, open to all.
+        let closed = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+        std::fs::set_permissions(home.results(), closed)
+            .map_err(|error| DaemonError::Results("close results/", error))?;
+    }
     let _lock = Lock::take(home).await?;
     let mut settings = settings::Watcher::new(home);
     let rules = Arc::new(settings.look(false).unwrap_or_else(|| settings::read(home)).map_err(DaemonError::Settings)?);
@@ -553,8 +559,10 @@ impl Daemon {
 
     fn try_later(&mut self, error: &PublishError, dirty: Dirty) {
         self.state.complain(error);
+        let from = Instant::now() + if error.passes() { Duration::ZERO } else { RETRY_PAUSE };
+        // What waits already is not put off by what comes to it.
+        self.retry_from = if self.unpublished.is_clean() { from } else { self.retry_from.min(from) };
         self.unpublished.merge(dirty);
-        self.retry_from = Instant::now() + if error.passes() { Duration::ZERO } else { RETRY_PAUSE };
     }
 
     fn beat(&mut self) {
@@ -567,8 +575,7 @@ impl Daemon {
             let source =
                 Source { history: self.machine.history(), rules: self.machine.rules(), details: &self.journal };
             if let Err(error) = self.publisher.queue(source, &self.life()) {
-                self.state.complain(&error);
-                self.unpublished.shared = true;
+                self.try_later(&error, Dirty { shared: true, ..Dirty::default() });
             }
         } else if began >= self.publish_from {
             // Otherwise the pages are about to be published, with a sign of life.

@@ -241,7 +241,13 @@ fn readme(source: Source<'_>, extent: Extent, folder: &str) -> String {
     let title = &source.rules.config.competition.title;
     let unfinished = history.waiting().count() + history.running().count();
     let board = match source.board() {
-        Board::Open => "NOT FINAL: the board was open. Scores are those over the public cases.".to_owned(),
+        Board::Open => match source.frozen_since() {
+            None => "NOT FINAL: the board was open. Scores are those over the public cases.".to_owned(),
+            Some(since) => format!(
+                "NOT FINAL: the board was frozen. Scores are those over the public cases, of what was handed in before {}.",
+                moment::text(since)
+            ),
+        },
         Board::Closed if unfinished > 0 => format!("NOT FINAL: {unfinished} submissions had no result yet."),
         Board::Closed => {
             "Final: the board was closed, and every submission had its result. Scores are those over all cases."

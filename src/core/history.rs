@@ -20,7 +20,8 @@ use super::verdict::Fault;
 pub struct History {
     head: Option<Head>,
     board: Option<Board>,
-    frozen: bool,
+    /// Since when the log says that the board is frozen; of a closed one, since when it was.
+    frozen_at: Option<DateTime<Utc>>,
     /// When the log first said that the board is open, and when it last said that it is closed.
     opened_at: Option<DateTime<Utc>>,
     closed_at: Option<DateTime<Utc>>,
@@ -202,7 +203,12 @@ impl History {
                     Board::Open => self.opened_at = self.opened_at.or(Some(at)),
                     Board::Closed => self.closed_at = Some(at),
                 }
-                (self.board, self.frozen) = (Some(change.state), change.frozen);
+                self.frozen_at = match (change.state, change.frozen) {
+                    (Board::Open, true) => self.frozen_at.filter(|_| self.is_frozen()).or(Some(at)),
+                    (Board::Open, false) => None,
+                    (Board::Closed, _) => self.frozen_at,
+                };
+                self.board = Some(change.state);
             }
             // Nothing of them is kept: no page, no file.
             Event::Discarded(discarded) => {
@@ -357,7 +363,13 @@ impl History {
     /// Whether the log last said that the board is frozen.
     #[must_use]
     pub fn is_frozen(&self) -> bool {
-        self.frozen
+        self.board == Some(Board::Open) && self.frozen_at.is_some()
+    }
+
+    /// Since when the board has been frozen, or was when it closed.
+    #[must_use]
+    pub fn frozen_at(&self) -> Option<DateTime<Utc>> {
+        self.frozen_at
     }
 
     /// When the log first said that the board is open.

@@ -122,9 +122,7 @@ impl Standings {
 
     /// A user's row and where it belongs, if it shows.
     fn row(&self, user: &UserName, submissions: &[&Submission], ground: Ground<'_>) -> Option<(Row, List)> {
-        // They come in the order of acceptance.
-        let shown = submissions.partition_point(|one| ground.until.is_none_or(|until| one.receipt.at < until));
-        let row = best(self.board, user, &submissions[..shown], ground.config)?;
+        let row = best(self.board, user, seen(submissions, ground.until), ground.config)?;
         let last = submissions.last().map_or(row.at, |last| last.receipt.at);
         let row = Row { metrics: self.metrics(row.submission, ground), last, ..row };
         match ground.users.role_in_history(user, submissions.last().map(|last| last.role)) {
@@ -183,6 +181,13 @@ impl List {
 /// Best first; of equal scores the one that was accepted first.
 fn order(better: Better) -> impl Fn(&Row, &Row) -> Ordering + Copy {
     move |a, b| a.score.compare(&b.score, better).then(a.submission.cmp(&b.submission))
+}
+
+/// Those of a user's submissions that a board shows which was frozen then, or not at all: what counts is when they were accepted, in whose order
+/// they come.
+#[must_use]
+pub fn seen<'s, 'h>(submissions: &'s [&'h Submission], until: Option<DateTime<Utc>>) -> &'s [&'h Submission] {
+    &submissions[..submissions.partition_point(|one| until.is_none_or(|until| one.receipt.at < until))]
 }
 
 /// What a submission scores on the board: over the public cases while it is open, over all when it is closed.

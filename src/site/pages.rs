@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::fs;
 use std::path::Path;
+use std::sync::LazyLock;
 
 use include_dir::{Dir, DirEntry, include_dir};
 use minijinja::value::Serde;
@@ -114,8 +115,8 @@ impl Pages {
         files.extend(brought);
         for (name, bytes) in files {
             if !is_template(&name) {
-                let bytes = if is_built_in(&name, &bytes) { small(&name, bytes) } else { bytes };
-                assets.insert(name, bytes);
+                let small = SMALL.get(&name).filter(|_| is_built_in(&name, &bytes)).cloned();
+                assets.insert(name, small.unwrap_or(bytes));
                 continue;
             }
             match String::from_utf8(bytes) {
@@ -251,18 +252,20 @@ fn is_built_in(name: &str, bytes: &[u8]) -> bool {
     BUILT_IN.get_file(name).is_some_and(|file| file.contents() == bytes)
 }
 
-/// A style sheet or a script without its comments and spaces, which readers need not be sent. Only for those that our own tests look at in a
-/// browser: what an instructor brings is published as it is.
-fn small(name: &str, bytes: Vec<u8>) -> Vec<u8> {
-    let Ok(text) = std::str::from_utf8(&bytes) else { return bytes };
-    match Path::new(name).extension().and_then(|extension| extension.to_str()) {
-        Some("css") => {
-            minifier::css::minify(text).map_or_else(|_| text.to_owned(), |small| small.to_string()).into_bytes()
-        }
-        Some("js") => minifier::js::minify(text).to_string().into_bytes(),
-        Some(_) | None => bytes,
-    }
-}
+/// The built-in style sheets and scripts without their comments and spaces, which readers need not be sent. Only those that our own tests look
+/// at in a browser: what an instructor brings is published as it is.
+static SMALL: LazyLock<BTreeMap<String, Vec<u8>>> = LazyLock::new(|| {
+    let small = |(name, bytes): (String, Vec<u8>)| {
+        let text = std::str::from_utf8(&bytes).ok()?;
+        let small = match Path::new(&name).extension()?.to_str()? {
+            "css" => minifier::css::minify(text).ok()?.to_string(),
+            "js" => minifier::js::minify(text).to_string(),
+            _ => return None,
+        };
+        Some((name, small.into_bytes()))
+    };
+    built_in(&BUILT_IN).into_iter().filter_map(small).collect()
+});
 
 /// Every file that is built in, by its path below site-templates/, with its bytes.
 #[must_use]

@@ -339,11 +339,13 @@ impl Publisher {
     /// The pages of users that are not there, before a board links to them: of those whose result a killed daemon did not publish. Where
     /// the whole site is gone they are more than can be had at once, and come with the rest.
     fn missing_users(&self, source: Source<'_>, until: Instant) -> Result<(), PublishError> {
+        let mut first = First::default();
         let users = source.history.users().map(|(user, _)| user);
-        users
-            .filter(|user| !self.public.join(format!("u/{user}/index.html")).exists())
-            .take_while(|_| Instant::now() < until)
-            .try_for_each(|user| self.user(source, user))
+        let missing = users.filter(|user| !self.public.join(format!("u/{user}/index.html")).exists());
+        for user in missing.take_while(|_| Instant::now() < until) {
+            first.note(self.user(source, user));
+        }
+        first.into()
     }
 
     /// The Contest API, whose files grow with every submission: once nothing more is to come, and not with every result.

@@ -93,14 +93,6 @@ pub struct Place {
     span: Span,
 }
 
-impl Place {
-    /// How many submissions the user has handed in since the board was frozen.
-    #[must_use]
-    pub fn unseen(&self) -> usize {
-        self.unseen
-    }
-}
-
 /// The best scores of the first over time.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct BoardChart {
@@ -218,10 +210,7 @@ pub fn board<'a>(source: Source<'_>, tables: &'a Tables) -> BoardView<'a> {
     let finite = |row: &Row| if let Score::Finite(number) = row.score { Some(number) } else { None };
     let ends = (rows.iter().find_map(finite), rows.iter().rev().find_map(finite));
     let span = span(source.history).in_steps();
-    let frozen = source.frozen_since();
-    let unseen = |row: &Row| {
-        frozen.map_or(0, |_| source.history.latest_of(&row.user).take_while(|one| source.hides(one)).count())
-    };
+    let unseen = |row: &Row| source.history.latest_of(&row.user).take_while(|one| source.hides(one)).count();
     let place = |row: &Row, shared, was: Option<usize>| Place {
         rank: row.rank,
         shared,

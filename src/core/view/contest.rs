@@ -69,7 +69,18 @@ struct Endpoint {
 
 /// What each endpoint's objects may have.
 const ENDPOINTS: [(&str, &[&str]); 9] = [
-    ("contest", &["id", "name", "start_time", "duration", "scoreboard_type", "main_scoreboard_group_id"]),
+    (
+        "contest",
+        &[
+            "id",
+            "name",
+            "start_time",
+            "duration",
+            "scoreboard_freeze_duration",
+            "scoreboard_type",
+            "main_scoreboard_group_id",
+        ],
+    ),
     ("judgement-types", &["id", "name", "solved"]),
     ("languages", &["id", "name", "entry_point_required", "extensions"]),
     (
@@ -89,7 +100,7 @@ const ENDPOINTS: [(&str, &[&str]); 9] = [
     ),
     ("groups", &["id", "name"]),
     ("teams", &["id", "name", "label", "group_ids"]),
-    ("state", &["started", "ended", "finalized", "end_of_updates"]),
+    ("state", &["started", "frozen", "ended", "thawed", "finalized", "end_of_updates"]),
     ("submissions", &["id", "language_id", "problem_id", "team_id", "time", "contest_time", "entry_point", "files"]),
     (
         "judgements",
@@ -433,9 +444,11 @@ impl<'a> Contest<'a> {
 
     /// When the board froze, if it did before its end.
     fn frozen(&self) -> Option<DateTime<Utc>> {
-        let freezes = self.source.rules.config.competition.freezes_at;
         let end = self.ended().or(self.source.history.head().map(|head| head.at));
-        freezes.filter(|at| self.start.is_some_and(|start| start <= *at) && end.is_some_and(|end| *at < end))
+        self.source
+            .history
+            .frozen_at()
+            .filter(|at| self.start.is_some_and(|start| start <= *at) && end.is_some_and(|end| *at < end))
     }
 
     fn ended(&self) -> Option<DateTime<Utc>> {
@@ -674,6 +687,8 @@ mod tests {
             "[languages.py]\ncommand = [\"true\"]\n[languages.cc]\ncommand = [\"true\"]\n[languages.cpp]\ncommand = [\"true\"]\n",
         );
         let mut story = told();
+        // What only a competition has whose board was frozen.
+        story.freeze();
         story.board(Board::Closed);
         let contest = Contest::new(story.source(&rules));
         let one = |kind: &str| match kind {

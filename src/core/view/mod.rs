@@ -393,19 +393,25 @@ mod tests {
 
     #[test]
     fn while_frozen_no_public_view_depends_on_what_came_in_since() {
-        let mut rules = rules("");
+        let mut rules = rules("[submissions]\ndisk_per_user = \"1 GB\"\nrate = \"9/1h\"\npending_per_user = 9\n");
         let failed = [f64::INFINITY, 2.0, 2.0];
-        let (one, two) = (frozen(&mut rules, [[1.0; 3]; 2]), frozen(&mut rules, [failed, [7.0; 3]]));
+        let (one, mut two) = (frozen(&mut rules, [[1.0; 3]; 2]), frozen(&mut rules, [failed, [7.0; 3]]));
+        let (mut one, spoiled) = (one, case("one", Verdict::EvaluatorError, None));
+        for (story, result) in [(&mut one, case("one", Verdict::Accepted, Some(1.0))), (&mut two, spoiled)] {
+            let number = story.accept("bob");
+            story.judge(number, vec![result, case("two", Verdict::Accepted, Some(1.0))]);
+        }
         assert_eq!(blind(everything(one.source(&rules))), blind(everything(two.source(&rules))));
         let best = |story: &Story, rules: &Rules| {
             let rows = Tables::new(story.source(rules)).shown.rows;
             rows.into_iter().map(|row| format!("{} {}", row.user, row.score)).collect::<Vec<_>>()
         };
         assert_eq!(best(&one, &rules), ["bob 8", "alice 10"]);
-        let view = Tables::new(one.source(&rules));
-        let unseen = board(one.source(&rules), &view);
-        let unseen: Vec<usize> = unseen.rows.iter().map(|(_, place)| place.unseen()).collect();
-        assert_eq!(unseen, [0, 1], "that alice has handed in since is no secret");
+        let (source, tables) = (one.source(&rules), Tables::new(one.source(&rules)));
+        let rows = board(source, &tables).rows;
+        let unseen: Vec<usize> =
+            rows.iter().map(|(row, place)| BoardRow::new(source, row, place, &[]).unseen).collect();
+        assert_eq!(unseen, [1, 1], "that somebody has handed in since is no secret");
         // Its sender sees everything but a place.
         let third = one.history.get(Number(3)).expect("accepted");
         let (page, json) = page_of(one.source(&rules), third);
@@ -415,7 +421,7 @@ mod tests {
         );
         // A thaw, or closing, shows everything.
         rules.config.competition.freezes_at = None;
-        assert_eq!(best(&one, &rules), ["alice 2", "carol 2", "bob 8"]);
+        assert_eq!(best(&one, &rules), ["alice 2", "carol 2", "bob 2"]);
     }
 
     #[test]

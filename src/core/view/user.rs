@@ -94,10 +94,9 @@ pub fn user(source: Source<'_>, user: &UserName) -> UserPage {
     let config = &source.rules.config;
     let board = source.board();
     let submissions = source.history.of_user(user);
-    // They come in the order of acceptance.
-    let seen = submissions.partition_point(|submission| !source.hides(submission));
-    let row = standings::best(board, user, &submissions[..seen], config);
-    let scores: Vec<_> = submissions[..seen]
+    let seen = standings::seen(&submissions, source.frozen_since());
+    let row = standings::best(board, user, seen, config);
+    let scores: Vec<_> = seen
         .iter()
         .filter_map(|submission| Some((submission.receipt.at, standings::score_on(board, submission, config)?)))
         .collect();
@@ -139,7 +138,9 @@ pub fn user(source: Source<'_>, user: &UserName) -> UserPage {
 
 fn quotas(source: Source<'_>, user: &UserName, latest: Option<DateTime<Utc>>) -> Vec<Quota> {
     let (history, limits) = (source.history, &source.rules.config.submissions);
-    let rate = latest.and_then(|latest| quota::used(history, source.rules, user, latest));
+    // How much is printed, and whether a place was given back, tells of what came of the hidden ones.
+    let is_hiding = history.latest_of(user).next().is_some_and(|latest| source.hides(latest));
+    let rate = latest.filter(|_| !is_hiding).and_then(|latest| quota::used(history, source.rules, user, latest));
     let rate = rate.map(|(rate, Used { count, next_at })| Quota {
         kind: Refusal::Rate,
         used: count as u64,
@@ -150,9 +151,7 @@ fn quotas(source: Source<'_>, user: &UserName, latest: Option<DateTime<Utc>>) ->
     let plain = |kind, used, most| Quota { kind, used, most, window_ms: None, next_at: None };
     let pending =
         limits.pending_per_user.map(|most| plain(Refusal::Pending, history.pending_of(user) as u64, most as u64));
-    // While a board is frozen it would tell how much the hidden submissions print.
-    let is_told = !history.latest_of(user).next().is_some_and(|latest| source.hides(latest));
-    let disk = (limits.disk_per_user.filter(|_| is_told))
+    let disk = (limits.disk_per_user.filter(|_| !is_hiding))
         .map(|most| plain(Refusal::Disk, history.disk_of(user, &source.rules.config.cases.public), most));
     rate.into_iter().chain(pending).chain(disk).collect()
 }
