@@ -9,6 +9,7 @@ use super::aside::Aside;
 use super::config::{Board, Cases};
 use super::digest::{Digest, Hasher};
 use super::ids::{CaseName, Extension, Number, SubmissionId, UserName};
+use super::kept::Kept;
 use super::outcome::{Frames, Outcome};
 use super::record::{Accepted, CaseResult, Event, FileKey, Judged, Origin, Record, Rejected};
 use super::submission::FileName;
@@ -40,7 +41,7 @@ pub struct History {
     /// Accepted and not judged, by user.
     pending: BTreeMap<UserName, BTreeSet<Number>>,
     /// What is kept of sources and outputs, by user.
-    kept: BTreeMap<UserName, Disk>,
+    kept: BTreeMap<UserName, Kept>,
     aside: Aside,
     /// When files were refused last, by whose they were.
     refusals: BTreeMap<Option<UserName>, VecDeque<DateTime<Utc>>>,
@@ -52,14 +53,6 @@ pub struct History {
     evaluator: Option<(Number, Digest)>,
     /// What was judged, in the order of the lines that say so.
     judgings: Vec<Number>,
-}
-
-/// Bytes that are kept of one user.
-#[derive(Debug, Clone, Default)]
-struct Disk {
-    sources: u64,
-    /// By case, because how much is printed in a private one is as private as what is printed.
-    outputs: BTreeMap<CaseName, u64>,
 }
 
 /// So many moments of refusals are remembered for each user.
@@ -230,7 +223,7 @@ impl History {
         self.by_user.entry(user.clone()).or_default().push(accepted.submission);
         self.unfinished.insert(accepted.submission);
         self.pending.entry(user.clone()).or_default().insert(accepted.submission);
-        self.kept.entry(user.clone()).or_default().sources += accepted.size;
+        self.kept.entry(user.clone()).or_default().take_in(accepted);
         self.submissions.push(Submission {
             number: accepted.submission,
             id: accepted.id.clone(),
@@ -313,10 +306,7 @@ impl History {
         }
         // What was reused is kept where it was, once.
         if judged.reused.is_none() {
-            let kept = self.kept.entry(user).or_default();
-            for case in judged.cases.iter().filter(|case| !case.files.is_empty()) {
-                *kept.outputs.entry(case.case.clone()).or_default() += case.kept_bytes();
-            }
+            self.kept.entry(user).or_default().judged(judged);
             self.judged.insert(what, judged.submission);
         }
         if let Some(took) = took {
@@ -439,10 +429,7 @@ impl History {
     /// What results/ keeps for a user, in bytes: sources, what was printed in these cases, and the refused files that were set aside.
     #[must_use]
     pub fn disk_of(&self, user: &UserName, cases: &[CaseName]) -> u64 {
-        let kept = self.kept.get(user).map_or(0, |kept| {
-            let outputs = cases.iter().filter_map(|case| kept.outputs.get(case));
-            outputs.fold(kept.sources, |sum, bytes| sum.saturating_add(*bytes))
-        });
+        let kept = self.kept.get(user).map_or(0, |kept| kept.bytes(cases));
         kept.saturating_add(self.aside.bytes_of(user))
     }
 
@@ -587,25 +574,11 @@ impl Submission {
     }
 }
 
-impl CaseResult {
-    /// The bytes of the files that were kept of it.
-    #[must_use]
-    pub fn kept_bytes(&self) -> u64 {
-        self.files.iter().map(|file| file.bytes).fold(0, u64::saturating_add)
-    }
-}
-
 impl Judged {
     /// The judging whose files are this one's.
     #[must_use]
     pub fn origin(&self) -> Origin {
         self.reused.unwrap_or(Origin { submission: self.submission, attempt: self.attempt })
-    }
-
-    /// The bytes of all files that were kept of it.
-    #[must_use]
-    pub fn kept_bytes(&self) -> u64 {
-        self.cases.iter().map(CaseResult::kept_bytes).fold(0, u64::saturating_add)
     }
 
     /// A case's result.

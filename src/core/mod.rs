@@ -9,6 +9,7 @@ pub mod eta;
 pub mod evaluation;
 pub mod history;
 pub mod ids;
+pub mod kept;
 pub mod machine;
 pub mod order;
 pub mod outcome;

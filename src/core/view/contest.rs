@@ -4,6 +4,7 @@
 //! beside the public ones. One competition is one problem. The API knows scores from 0 up and no `"inf"`: a score that has no place there is
 //! left out, and so is the row of a team that has no other.
 
+mod access;
 mod known;
 
 use std::collections::BTreeMap;
@@ -11,6 +12,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 
+use access::Access;
 use known::{language, relative, slug, type_of};
 
 use super::Source;
@@ -52,70 +54,6 @@ struct Provider {
     name: &'static str,
     version: &'static str,
 }
-
-/// `contests/<id>/access`: what everybody may read, and that nobody may write.
-#[derive(Debug, Serialize)]
-pub struct Access {
-    capabilities: [&'static str; 0],
-    endpoints: Vec<Endpoint>,
-}
-
-#[derive(Debug, Serialize)]
-struct Endpoint {
-    #[serde(rename = "type")]
-    kind: &'static str,
-    properties: &'static [&'static str],
-}
-
-/// What each endpoint's objects may have.
-const ENDPOINTS: [(&str, &[&str]); 9] = [
-    (
-        "contest",
-        &[
-            "id",
-            "name",
-            "start_time",
-            "duration",
-            "scoreboard_freeze_duration",
-            "scoreboard_type",
-            "main_scoreboard_group_id",
-        ],
-    ),
-    ("judgement-types", &["id", "name", "solved"]),
-    ("languages", &["id", "name", "entry_point_required", "extensions"]),
-    (
-        "problems",
-        &[
-            "id",
-            "label",
-            "name",
-            "ordinal",
-            "time_limit",
-            "memory_limit",
-            "output_limit",
-            "code_limit",
-            "test_data_count",
-            "max_score",
-        ],
-    ),
-    ("groups", &["id", "name"]),
-    ("teams", &["id", "name", "label", "group_ids"]),
-    ("state", &["started", "frozen", "ended", "thawed", "finalized", "end_of_updates"]),
-    ("submissions", &["id", "language_id", "problem_id", "team_id", "time", "contest_time", "entry_point", "files"]),
-    (
-        "judgements",
-        &[
-            "id",
-            "submission_id",
-            "judgement_type_id",
-            "score",
-            "start_time",
-            "start_contest_time",
-            "end_time",
-            "end_contest_time",
-        ],
-    ),
-];
 
 /// `contests/<id>`
 #[derive(Debug, Serialize)]
@@ -329,8 +267,7 @@ impl<'a> Contest<'a> {
     /// `contests/<id>/access`
     #[must_use]
     pub fn access(&self) -> Access {
-        let endpoints = ENDPOINTS.map(|(kind, properties)| Endpoint { kind, properties }).into();
-        Access { capabilities: [], endpoints }
+        Access::all()
     }
 
     /// What the competition is called in addresses.
@@ -703,7 +640,7 @@ mod tests {
             "judgements" => json(contest.judgements().next().expect("a judgement")),
             other => panic!("{other}"),
         };
-        for (kind, properties) in ENDPOINTS {
+        for (kind, properties) in access::ENDPOINTS {
             let mut named: Vec<_> = properties.iter().map(|name| (*name).to_owned()).collect();
             named.sort();
             let keys: Vec<String> = one(kind).as_object().expect("an object").keys().cloned().collect();
