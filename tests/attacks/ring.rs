@@ -102,6 +102,8 @@ impl Ring {
 
     /// Another student's submission carries the canary; and what a daemon takes up once, it has taken up.
     pub fn warm_up(&mut self) {
+        // New settings come with templates that are read beside those in use.
+        self.with(&[("competition.title", "Warm")], |ring| ring.contest.wait_for_site());
         for _ in 0..3 {
             let id = self.submit("zoe", "sh", format!("# {CANARY}\necho 9\n"));
             self.contest.outcome(&id);
