@@ -27,6 +27,8 @@ pub struct Row {
     pub submission: Number,
     /// How many of the user's submissions were judged.
     pub attempts: usize,
+    /// How many the user has handed in since the board was frozen.
+    pub unseen: usize,
     /// When the user handed in last, whatever came of it.
     pub last: DateTime<Utc>,
     /// How the best score came about: every submission that was better than all before it, the latest last. A score counts from the
@@ -122,9 +124,10 @@ impl Standings {
 
     /// A user's row and where it belongs, if it shows.
     fn row(&self, user: &UserName, submissions: &[&Submission], ground: Ground<'_>) -> Option<(Row, List)> {
-        let row = best(self.board, user, seen(submissions, ground.until), ground.config)?;
-        let last = submissions.last().map_or(row.at, |last| last.receipt.at);
-        let row = Row { metrics: self.metrics(row.submission, ground), last, ..row };
+        let seen = seen(submissions, ground.until);
+        let row = best(self.board, user, seen, ground.config)?;
+        let (unseen, last) = (submissions.len() - seen.len(), submissions.last()?.receipt.at);
+        let row = Row { metrics: self.metrics(row.submission, ground), unseen, last, ..row };
         match ground.users.role_in_history(user, submissions.last().map(|last| last.role)) {
             Role::Student => Some((row, List::Ranked)),
             Role::Evaluator | Role::Superuser => ground.config.score.show_reference.then_some((row, List::Reference)),
@@ -215,7 +218,7 @@ pub fn best(board: Board, user: &UserName, submissions: &[&Submission], config: 
     }
     let Step { at, score, submission } = *steps.last()?;
     let (user, last) = (user.clone(), submissions.last()?.receipt.at);
-    Some(Row { rank: None, user, score, at, submission, attempts, last, steps, metrics: BTreeMap::new() })
+    Some(Row { rank: None, user, score, at, submission, attempts, unseen: 0, last, steps, metrics: BTreeMap::new() })
 }
 
 /// The ranks that ranked rows had at an earlier moment, by the submissions that were accepted until then: one for each row, in their order;

@@ -210,7 +210,6 @@ pub fn board<'a>(source: Source<'_>, tables: &'a Tables) -> BoardView<'a> {
     let finite = |row: &Row| if let Score::Finite(number) = row.score { Some(number) } else { None };
     let ends = (rows.iter().find_map(finite), rows.iter().rev().find_map(finite));
     let span = span(source.history).in_steps();
-    let unseen = |row: &Row| source.history.latest_of(&row.user).take_while(|one| source.hides(one)).count();
     let place = |row: &Row, shared, was: Option<usize>| Place {
         rank: row.rank,
         shared,
@@ -219,7 +218,7 @@ pub fn board<'a>(source: Source<'_>, tables: &'a Tables) -> BoardView<'a> {
         behind: behind(row.score, ends.0, ends.1),
         submission: row.submission,
         attempts: row.attempts,
-        unseen: unseen(row),
+        unseen: row.unseen,
         last: row.last,
         span,
     };
@@ -278,7 +277,7 @@ impl BoardRow {
             at: moment::text(row.at),
             submission: row.submission,
             attempts: row.attempts,
-            unseen: place.unseen,
+            unseen: row.unseen,
             behind: place.behind,
             moved: place.moved,
             public_rank: place.public_rank,

@@ -413,6 +413,7 @@ mod tests {
             submission: last.submission,
             metrics: std::collections::BTreeMap::new(),
             attempts: steps.len(),
+            unseen: 0,
             last: last.at,
             steps,
         }
