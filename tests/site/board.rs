@@ -16,7 +16,7 @@ fn bytes(contest: &Contest, name: &str) -> Vec<u8> {
 }
 
 /// The address of a page as a file: pages work from a USB stick.
-fn file(contest: &Contest, name: &str) -> String {
+pub fn file(contest: &Contest, name: &str) -> String {
     format!("file://{}", contest.path("public").join(name).display())
 }
 

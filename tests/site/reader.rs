@@ -7,14 +7,10 @@ use fantoccini::actions::{InputSource, KeyAction, KeyActions};
 use fantoccini::key::Key;
 use serde_json::json;
 
+use crate::board::file;
 use crate::past::{of, ten_days};
 use crate::support::browser::{Browser, Look};
-use crate::support::{Competition, Contest, answer};
-
-/// The address of a page as a file.
-fn file(contest: &Contest, name: &str) -> String {
-    format!("file://{}", contest.path("public").join(name).display())
-}
+use crate::support::{Competition, answer};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn times_are_in_the_readers_zone_and_utc_is_at_hand() {
