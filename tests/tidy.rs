@@ -256,16 +256,18 @@ fn literals(text: &str) -> Vec<(usize, String)> {
 }
 
 #[test]
-fn the_script_says_what_the_strings_have_and_nothing_else() {
+fn the_scripts_say_what_the_strings_have_and_nothing_else() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("site-templates");
-    let script = fs::read_to_string(root.join("assets/podium.js")).expect("podium.js");
+    let script: String = ["podium.js", "submission.js"]
+        .map(|name| fs::read_to_string(root.join("assets").join(name)).expect("a script"))
+        .concat();
     let strings = fs::read_to_string(root.join("strings/en.toml")).expect("en.toml");
     let strings: toml::Table = strings.parse().expect("TOML");
     let script: String = script.split("/*").map(|part| part.split_once("*/").map_or(part, |(_, rest)| rest)).collect();
     let code: Vec<&str> = script.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
     let code = code.join("\n");
     for key in strings["script"].as_table().expect("a table").keys() {
-        assert!(code.contains(&format!("'{key}'")), "podium.js never says script.{key}");
+        assert!(code.contains(&format!("'{key}'")), "no script says script.{key}");
     }
     for mark in ["t('", "pieces('"] {
         for (offset, _) in code.match_indices(mark) {
@@ -284,7 +286,7 @@ fn the_script_says_what_the_strings_have_and_nothing_else() {
         let known = ["not a page of Podium", "use strict", "tbody tr"];
         assert!(
             words < 2 || literal.contains(['.', '[', '(']) || known.iter().any(|known| literal.contains(known)),
-            "podium.js says {literal:?} itself"
+            "a script says {literal:?} itself"
         );
     }
 }

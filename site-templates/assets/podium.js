@@ -28,7 +28,13 @@
   const t = (key, values) => pieces(key, values).map((part) => part.textContent ?? part).join('');
 
   // For the lecture hall: large, and only what is read from afar. `?projector` behind the address of any page.
-  html.classList.toggle('projector', new URLSearchParams(location.search).has('projector'));
+  if (new URLSearchParams(location.search).has('projector')) {
+    html.classList.add('projector');
+    const sheet = document.createElement('link');
+    sheet.rel = 'stylesheet';
+    sheet.href = `${html.dataset.root}assets/projector.css`;
+    document.head.append(sheet);
+  }
 
   // ---------------------------------------------------------------- times
 
@@ -63,6 +69,8 @@
   }
 
   function spell(time) {
+    // On the board, which has many, the text is all there is.
+    time.dateTime ||= time.textContent.replace(' ', 'T');
     const at = Date.parse(time.dateTime);
     if (Number.isNaN(at)) return;
     const text = words(at, time.dataset.as);
@@ -272,6 +280,8 @@
 
   // ---------------------------------------------------------------- staying current
 
+  // What submission.js adds on a submission's page.
+  const submission = window.podiumSubmission?.({ t, length, say, PATIENCE });
   learn(document);
   let known = newsOf(document), last = '', reached = Date.now();
   const validators = new Map();
@@ -320,49 +330,6 @@
     alive = Date.parse(queue.alive_at);
   }
 
-  /* A submission's place moves with everybody else's, so that it stands in queue.json and not on the private page. */
-  function place() {
-    const own = queue.waiting.find((entry) => `${entry.submission}` === $('place')?.dataset.submission);
-    if (!own) return;
-    // Rounded up: whoever waits forgives early and not late.
-    const { eta_seconds: seconds } = own;
-    const at = own.position === 1 ? t('next') : t('ahead', { n: own.position - 1 });
-    const time = () => length(seconds < 60 ? Math.max(5, seconds) : Math.ceil(seconds / 60) * 60);
-    say('place', seconds === null ? at : t('with_result', { place: at, time: time() }));
-  }
-
-  /* log.txt grows while a submission is checked and judged. It comes in pieces, each from a little before the end of what is known: that shows
-     whether the file is still the same one. Where it is not, and from a server that knows no ranges, it comes whole. */
-  let log = new Uint8Array(), written = '', ended = false;
-  async function follow() {
-    const box = $('log'), last = !document.querySelector('.steps .now');
-    if (!box || ended && last) return;
-    const from = Math.max(0, log.length - 64), known = log.subarray(from);
-    const ask = (headers) => fetch('log.txt', { cache: 'no-store', headers, signal: AbortSignal.timeout?.(PATIENCE) });
-    const read = async (answer) => {
-      if (!answer.ok || !answer.headers.get('content-type')?.startsWith('text/plain')) throw new Error(answer.status);
-      return new Uint8Array(await answer.arrayBuffer());
-    };
-    let answer = await ask(from ? { Range: `bytes=${from}-` } : {}), piece = null;
-    if (answer.status === 206) {
-      piece = await read(answer);
-      const same = answer.headers.get('content-range')?.startsWith(`bytes ${from}-`) && known.every((byte, at) => byte === piece[at]);
-      piece = same ? new Uint8Array([...log.subarray(0, from), ...piece]) : null;
-      if (!same) answer = await ask({});
-    } else if (answer.status === 416) answer = await ask({});
-    log = piece ?? await read(answer);
-    ended = last;
-    const text = new TextDecoder().decode(log), first = box.hidden;
-    if (text === written) return;
-    const atEnd = box.scrollTop + box.clientHeight > box.scrollHeight - 8;
-    if (text.startsWith(written)) box.append(text.slice(written.length)); else box.textContent = text;
-    written = text;
-    box.hidden = false;
-    // Only who reads the end is taken along; and a screen reader is told of what comes, not of what was there.
-    if (atEnd) box.scrollTop = box.scrollHeight;
-    if (first) box.setAttribute('role', 'log');
-  }
-
   /* The note under the header; left as it is while it says the same, since a screen reader reads each change. */
   let shown = '';
   function report() {
@@ -383,7 +350,7 @@
     if (Number.isNaN(alive)) return;
     $('count').firstChild.textContent = queued;
     $('count').hidden = !queued;
-    place();
+    submission?.place(queue);
     $('pulse').classList.toggle('silent', silent || lost);
     $('pulse').replaceChildren(...pieces('alive', { at: timeOf(alive, '') }));
   }
@@ -395,7 +362,7 @@
     busy = true;
     await Promise.allSettled([refresh(), heartbeat()]);
     // After the page, which says whether more is to come.
-    await follow().catch(() => {});
+    await submission?.follow().catch(() => {});
     busy = false;
     report();
     // Whoever waits for a result looks at the clock.

@@ -28,8 +28,9 @@ const TEMPLATES: [(&str, &str); 4] = [
     ("submission.html", include_str!("templates/submission.html")),
     ("compare.html", include_str!("templates/compare.html")),
 ];
-const ASSETS: [(&str, &str); 3] = [
+const ASSETS: [(&str, &str); 4] = [
     ("assets/podium.css", include_str!("../../site-templates/assets/podium.css")),
+    ("assets/details.css", include_str!("../../site-templates/assets/details.css")),
     ("assets/staff.css", include_str!("templates/staff.css")),
     ("assets/compare.js", include_str!("templates/compare.js")),
 ];

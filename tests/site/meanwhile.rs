@@ -23,8 +23,9 @@ fn reader(public: &Path, step: usize, ended: &AtomicBool) -> Result<usize, Strin
     while !ended.load(Ordering::Relaxed) {
         let board = read(&public.join("index.html"))?;
         // A board is of one moment: it has as many rows as it says that it ranks.
-        let rows = board.matches("<tr id=\"u-").count();
-        let links = board.split("href=\"").skip(1).filter_map(|rest| rest.split('"').next());
+        let rows = board.matches("<tr id=u-").count();
+        let links =
+            board.split("href=").skip(1).filter_map(|rest| rest.trim_start_matches('"').split(['"', '>']).next());
         let links: Vec<String> = links
             .map(|link| link.replace("&#x2f;", "/"))
             .map(|link| link.split(['?', '#']).next().unwrap_or_default().to_owned())
