@@ -14,7 +14,7 @@ use serde::Serialize;
 use super::words;
 use crate::core::config::{Board, Problem};
 use crate::core::strings::{self, Languages};
-use crate::core::view::{BoardPage, BoardRow, Site};
+use crate::core::view::{BoardPage, BoardRank, BoardRow, Site};
 
 /// The built-in templates and assets: those of the repository's own home, as they were when the program was built.
 static BUILT_IN: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/site-templates");
@@ -41,6 +41,7 @@ impl Kind {
     /// The task and the rules.
     pub const ABOUT: Kind = Kind { template: "about.html", current: "about", depth: 0 };
     /// A row of the board, to stand in it.
+    const RANK: Kind = Kind { template: "rank.html", ..Kind::BOARD };
     const ROW: Kind = Kind { template: "row.html", ..Kind::BOARD };
     /// A user's submissions.
     pub const USER: Kind = Kind { template: "user.html", current: "user", depth: 2 };
@@ -167,21 +168,45 @@ impl Pages {
     ///
     /// # Errors
     /// As [`Pages::render`].
-    pub fn board(&self, site: &Site, page: &BoardPage, rows: String) -> Result<String, RenderError> {
-        let (kind, rows) = (Kind::BOARD, Value::from_safe_string(rows));
+    pub fn board(&self, site: &Site, page: &BoardPage, rows: &str) -> Result<String, RenderError> {
+        // There may be megabytes of them, which the template engine would copy more than once.
+        const ROWS: &str = "\0rows\0";
+        let kind = Kind::BOARD;
         let (language, environment) = self.spoken(site);
-        let (site, page) = (Value::from(Serde(site)), Value::from(Serde(page)));
-        fill(environment, kind, context! { site, root => "", language, current => kind.current, page, rows })
+        let (site, page, place) =
+            (Value::from(Serde(site)), Value::from(Serde(page)), Value::from_safe_string(ROWS.into()));
+        let context = context! { site, root => "", language, current => kind.current, page, rows => place };
+        let frame = fill(environment, kind, context)?;
+        let mut board = String::with_capacity(frame.len() + rows.len());
+        for (n, part) in frame.split(ROWS).enumerate() {
+            if n > 0 {
+                board.push_str(rows);
+            }
+            board.push_str(part);
+        }
+        Ok(board)
     }
 
-    /// One row of the board.
+    /// The beginning of a row of the board, with its first cell.
+    ///
+    /// # Errors
+    /// As [`Pages::render`].
+    pub fn rank(&self, site: &Site, row: &BoardRank) -> Result<String, RenderError> {
+        self.piece(Kind::RANK, site, row)
+    }
+
+    /// The other cells of a row of the board.
     ///
     /// # Errors
     /// As [`Pages::render`].
     pub fn row(&self, site: &Site, row: &BoardRow) -> Result<String, RenderError> {
+        self.piece(Kind::ROW, site, row)
+    }
+
+    fn piece(&self, kind: Kind, site: &Site, row: &impl Serialize) -> Result<String, RenderError> {
         let (language, environment) = self.spoken(site);
         let (row, is_final) = (Value::from(Serde(row)), site.board == Board::Closed);
-        fill(environment, Kind::ROW, context! { row, root => "", language, final => is_final })
+        fill(environment, kind, context! { row, root => "", language, final => is_final })
     }
 
     /// The language of the site, and the templates that speak it.

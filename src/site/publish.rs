@@ -332,7 +332,7 @@ impl Publisher {
             self.remove("chart.svg")?;
             self.remove("chart-phone.svg")?;
         }
-        self.write("index.html", self.pages.board(&site, &view.page, table.html)?.as_bytes())?;
+        self.write("index.html", self.pages.board(&site, &view.page, &table.html)?.as_bytes())?;
         self.page("feed.xml", Kind::FEED, &view::site(source), &view::feed(source, tables))
     }
 

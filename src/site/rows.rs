@@ -5,8 +5,7 @@ use serde_json::value::RawValue;
 use super::pages::{Pages, RenderError};
 use crate::core::config::Board;
 use crate::core::ids::UserName;
-use crate::core::standings::Row;
-use crate::core::view::{self, BoardRow, BoardView, LeaderboardRow, Place, Site, Source, Spot};
+use crate::core::view::{self, BoardRank, BoardRow, BoardView, LeaderboardRow, Place, Source, Spot};
 
 /// A browser leaves out of its work those pieces of a long table that are out of sight: as many ranked rows make one.
 const PIECE: usize = 50;
@@ -18,16 +17,23 @@ const PIECE: usize = 50;
     reason = "ten thousand are looked up by name at every result, and never in the map's own order"
 )]
 pub struct Rows {
-    drawn: std::collections::HashMap<UserName, Drawn>,
+    drawn: Vec<Drawn>,
+    /// Which of them is whose.
+    of: std::collections::HashMap<UserName, usize>,
     /// The columns that they were drawn with.
     metrics: Vec<String>,
     /// Which scores they show: a closed board draws its rows otherwise.
     is_final: bool,
 }
 
+/// One user's row, or nothing yet.
+#[derive(Default)]
 struct Drawn {
-    place: Place,
-    html: String,
+    place: Option<Place>,
+    /// Its first cell,
+    rank: String,
+    /// and the others.
+    cells: String,
     json: Box<RawValue>,
     csv: String,
 }
@@ -57,19 +63,31 @@ impl Rows {
     ) -> Result<Table<'a>, RenderError> {
         let is_final = source.board() == Board::Closed;
         if self.metrics != view.page.metrics || self.is_final != is_final {
-            *self = Self { drawn: Default::default(), metrics: view.page.metrics.clone(), is_final };
+            *self = Self { metrics: view.page.metrics.clone(), is_final, ..Self::default() };
         }
-        let site = view::site(source);
+        let (site, decimals) = (view::site(source), source.rules.config.score.decimals);
+        let mut indices = Vec::with_capacity(view.rows.len() + view.reference.len());
         for (row, place) in view.rows.iter().chain(&view.reference) {
-            if self.drawn.get(&row.user).is_none_or(|drawn| drawn.place != *place) {
-                let drawn = self.draw(pages, &site, source, row, *place)?;
-                self.drawn.insert(row.user.clone(), drawn);
+            let index = self.of.get(&row.user).copied().unwrap_or_else(|| {
+                self.of.insert(row.user.clone(), self.drawn.len());
+                self.drawn.push(Drawn::default());
+                self.drawn.len() - 1
+            });
+            indices.push(index);
+            let drawn = &mut self.drawn[index];
+            if drawn.place == Some(*place) {
+                continue;
             }
+            if drawn.place.is_none_or(|before| !before.has_same_cells(place)) {
+                drawn.cells = pages.row(&site, &BoardRow::new(row, place, decimals, &self.metrics))?;
+                drawn.csv = view::csv_line(row);
+            }
+            drawn.rank = pages.rank(&site, &BoardRank::new(&row.user, place))?;
+            drawn.json = serde_json::value::to_raw_value(&LeaderboardRow::new(row)).unwrap_or_default();
+            drawn.place = Some(*place);
         }
-        let drawn = |rows: &[(&Row, Place)]| -> Vec<&'a Drawn> {
-            rows.iter().filter_map(|(row, _)| self.drawn.get(&row.user)).collect()
-        };
-        let (ranked, reference) = (drawn(&view.rows), drawn(&view.reference));
+        let drawn: Vec<&Drawn> = indices.into_iter().map(|index| &self.drawn[index]).collect();
+        let (ranked, reference) = drawn.split_at(view.rows.len());
         let mut html = String::new();
         for spot in view.in_order(source.rules.config.score.better) {
             let row = match spot {
@@ -81,29 +99,13 @@ impl Rows {
                 }
                 Spot::Reference(i) => reference[i],
             };
-            html.push_str(&row.html);
+            html.push_str(&row.rank);
+            html.push_str(&row.cells);
             html.push('\n');
         }
         let mut csv = String::from(view::CSV_HEAD);
         csv.extend(ranked.iter().map(|row| row.csv.as_str()));
         let json = |rows: &[&'a Drawn]| rows.iter().map(|row| &*row.json).collect();
-        Ok(Table { html, json: json(&ranked), reference: json(&reference), csv })
-    }
-
-    fn draw(
-        &self,
-        pages: &Pages,
-        site: &Site,
-        source: Source<'_>,
-        row: &Row,
-        place: Place,
-    ) -> Result<Drawn, RenderError> {
-        let shown = BoardRow::new(source, row, &place, &self.metrics);
-        Ok(Drawn {
-            place,
-            html: pages.row(site, &shown)?,
-            json: serde_json::value::to_raw_value(&LeaderboardRow::new(row)).unwrap_or_default(),
-            csv: view::csv_line(row),
-        })
+        Ok(Table { html, json: json(ranked), reference: json(reference), csv })
     }
 }

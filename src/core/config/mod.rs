@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::str::FromStr;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::digest::Digest;
@@ -304,10 +304,30 @@ impl std::fmt::Display for Rate {
 /// `[site]`
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SiteSettings {
-    /// The board shows how far each rank has moved in this time, by the log's clock.
-    pub movement: Duration,
+    /// From when on the board shows how far each rank has moved.
+    pub movement: Movement,
     /// Whose words the pages use: `en`, `de`, or another that has a file in site-templates/strings/.
     pub language: String,
+}
+
+/// From when on the board counts how far ranks have moved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Movement {
+    /// In this much time, by the log's clock.
+    Within(Duration),
+    /// Since this moment.
+    Since(DateTime<Utc>),
+}
+
+impl Movement {
+    /// The moment that the ranks are compared with, of a board whose latest one this is; `None` where that is before all time.
+    #[must_use]
+    pub fn since(self, latest: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        match self {
+            Self::Within(time) => latest.checked_sub_signed(TimeDelta::from_std(time).ok()?),
+            Self::Since(moment) => Some(moment),
+        }
+    }
 }
 
 impl Config {

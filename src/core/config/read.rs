@@ -7,10 +7,10 @@ use toml::de::DeTable;
 
 use super::git;
 use super::problem::Problem;
-use super::table::{Reader, Table};
+use super::table::{Reader, Table, moment};
 use super::{
-    Better, Board, Cases, Competition, Config, Engine, Evaluator, Gpus, Identity, Language, Limits, Output, Queue,
-    SandboxSettings, Scoring, SiteSettings, Submissions, Total,
+    Better, Board, Cases, Competition, Config, Engine, Evaluator, Gpus, Identity, Language, Limits, Movement, Output,
+    Queue, SandboxSettings, Scoring, SiteSettings, Submissions, Total,
 };
 use crate::core::ids::{CaseName, Extension};
 use crate::core::score::Score;
@@ -378,11 +378,18 @@ fn site<'t>(reader: &mut Reader<'t>, root: &mut Table<'t, '_>) -> SiteSettings {
     const DAY: Duration = Duration::from_secs(86_400);
     let mut table = root.table(reader, "site");
     let movement = table.parsed(reader, "movement", |text| {
-        let wanted = || format!("{text:?} is no duration from 1s to 365d; write one such as \"24h\" or \"7d\"");
-        let movement = humantime::parse_duration(text).map_err(|_| wanted())?;
-        if (Duration::from_secs(1)..=365 * DAY).contains(&movement) { Ok(movement) } else { Err(wanted()) }
+        let wanted = || {
+            format!(
+                "{text:?} is no duration from 1s to 365d, such as \"24h\", and no moment in RFC 3339, such as \"2026-11-27T18:00:00+01:00\""
+            )
+        };
+        if let Ok(since) = moment(text) {
+            return Ok(Movement::Since(since));
+        }
+        let within = humantime::parse_duration(text).map_err(|_| wanted())?;
+        if (Duration::from_secs(1)..=365 * DAY).contains(&within) { Ok(Movement::Within(within)) } else { Err(wanted()) }
     });
-    let movement = movement.unwrap_or(DAY);
+    let movement = movement.unwrap_or(Movement::Within(DAY));
     let language = table.parsed(reader, "language", |text| {
         let wanted = || format!("{text:?} names no language; write a code such as \"en\", \"de\" or \"pt-BR\"");
         if strings::is_tag(text) { Ok(text.to_owned()) } else { Err(wanted()) }
@@ -449,6 +456,7 @@ mod tests {
             ("[score]\ndecimals = 99", "score.decimals"),
             ("[queue]\nworkers = 0", "queue.workers"),
             ("[site]\nmovement = \"0s\"", "site.movement"),
+            ("[site]\nmovement = \"2026-11-27\"", "site.movement"),
             ("[sandbox]\nengine = \"docker\"", "sandbox.image"),
             ("[sandbox]\nruntime = \"runsc\"", "sandbox.runtime"),
             ("[sandbox]\ngpus = \"all\"", "sandbox.gpus"),

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::plot::{self, Chart, Shape, Span};
@@ -39,15 +39,27 @@ pub struct BoardPage {
     pub chart: Option<BoardChart>,
 }
 
-/// A row of the board.
+/// The first cell of a row of the board, apart from the others: it changes with whoever passes.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct BoardRow {
+pub struct BoardRank {
+    /// Whose row it is.
+    pub user: UserName,
     /// The rank; `None` for a reference row.
     pub rank: Option<usize>,
     /// Whether somebody else has the same rank.
     pub shared: bool,
+    /// By how many ranks it moved up, or down where negative: since [`BoardPage::moved_since`], or from the public rank to the final one.
+    /// `None` for who had none then.
+    pub moved: Option<i64>,
+}
+
+/// The other cells of a row of the board.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct BoardRow {
     /// Whose row it is.
     pub user: UserName,
+    /// Whether it is a reference row, which has no rank.
+    pub reference: bool,
     /// The score.
     pub score: Score,
     /// The score, rounded for people.
@@ -64,9 +76,6 @@ pub struct BoardRow {
     pub unseen: usize,
     /// How far behind the first, from 0 (level) to 100 (the last finite score); `None` where infeasible.
     pub behind: Option<u8>,
-    /// By how many ranks it moved up, or down where negative: since [`BoardPage::moved_since`], or from the public rank to the final one.
-    /// `None` for who had none then.
-    pub moved: Option<i64>,
     /// On a closed board, the rank by the public scores.
     pub public_rank: Option<usize>,
     /// The way to the best score as a small line, as SVG has paths.
@@ -262,15 +271,30 @@ impl BoardView<'_> {
     }
 }
 
-impl BoardRow {
-    /// A row with everything that the page shows of it.
+impl Place {
+    /// Whether everything but the first cell looks the same.
     #[must_use]
-    pub fn new(source: Source<'_>, row: &Row, place: &Place, metrics: &[String]) -> Self {
-        let decimals = source.rules.config.score.decimals;
+    pub fn has_same_cells(&self, other: &Self) -> bool {
+        let cells = |place: &Self| Self { rank: place.rank.map(|_| 0), shared: false, moved: None, ..*place };
+        cells(self) == cells(other)
+    }
+}
+
+impl BoardRank {
+    /// What the page shows of a user's rank.
+    #[must_use]
+    pub fn new(user: &UserName, place: &Place) -> Self {
+        Self { user: user.clone(), rank: place.rank, shared: place.shared, moved: place.moved }
+    }
+}
+
+impl BoardRow {
+    /// A row with everything that the page shows of it, scores with so many decimals.
+    #[must_use]
+    pub fn new(row: &Row, place: &Place, decimals: u8, metrics: &[String]) -> Self {
         Self {
-            rank: row.rank,
-            shared: place.shared,
             user: row.user.clone(),
+            reference: place.rank.is_none(),
             score: row.score,
             shown: row.score.shown(decimals),
             exact: row.score.exact(decimals),
@@ -279,7 +303,6 @@ impl BoardRow {
             attempts: row.attempts,
             unseen: row.unseen,
             behind: place.behind,
-            moved: place.moved,
             public_rank: place.public_rank,
             spark: plot::spark(&row.steps, place.span),
             metrics: metrics.iter().map(|name| row.metrics.get(name).map(Score::brief)).collect(),
@@ -345,10 +368,9 @@ impl<'a> Before<'a> {
         if let Some(public) = &tables.public {
             before.users = public.rows.iter().filter_map(|row| Some((&row.user, row.rank?))).collect();
         } else {
-            let ago = TimeDelta::from_std(config.site.movement).unwrap_or_default();
             // Nobody moves on a frozen board: its last moves stay to be seen.
             let latest = source.frozen_since().or(source.history.head().map(|head| head.at));
-            let since = latest.and_then(|latest| latest.checked_sub_signed(ago));
+            let since = latest.and_then(|latest| config.site.movement.since(latest));
             let places = since.map(|since| standings::ranks_at(&tables.shown.rows, since, config.score.better));
             // Where the competition is younger than that, nobody has moved yet.
             if let Some(places) = places.filter(|places| places.iter().any(Option::is_some)) {
@@ -423,6 +445,7 @@ mod tests {
 
     struct Drawn {
         page: BoardPage,
+        ranks: Vec<BoardRank>,
         rows: Vec<BoardRow>,
     }
 
@@ -430,13 +453,14 @@ mod tests {
         let source = story.source(rules);
         let tables = Tables::new(source);
         let BoardView { page, rows, .. } = board(source, &tables);
-        let rows = rows.iter().map(|(row, place)| BoardRow::new(source, row, place, &page.metrics)).collect();
-        Drawn { page, rows }
+        let ranks = rows.iter().map(|(row, place)| BoardRank::new(&row.user, place)).collect();
+        let rows = rows.iter().map(|(row, place)| BoardRow::new(row, place, 0, &page.metrics)).collect();
+        Drawn { page, ranks, rows }
     }
 
     /// Each row's name, rank and movement.
     fn moved(drawn: &Drawn) -> Vec<(&str, Option<usize>, Option<i64>)> {
-        drawn.rows.iter().map(|row| (row.user.as_str(), row.rank, row.moved)).collect()
+        drawn.ranks.iter().map(|row| (row.user.as_str(), row.rank, row.moved)).collect()
     }
 
     #[test]
@@ -451,6 +475,22 @@ mod tests {
         let page = page(&story, &rules);
         assert_eq!(moved(&page), [("carol", Some(1), None), ("bob", Some(2), Some(0)), ("alice", Some(3), Some(-2))]);
         assert_eq!(page.page.moved_since.as_deref(), Some("1970-01-01T00:00:05.000Z"));
+    }
+
+    #[test]
+    fn ranks_move_against_those_of_a_chosen_moment() {
+        let mut story = Story::default();
+        for (user, score) in [("alice", 5.0), ("bob", 9.0), ("bob", 2.0)] {
+            story.scores(user, [score, score, 0.0]);
+        }
+        let at = |moment: &str| page(&story, &rules(&format!("[site]\nmovement = \"{moment}\"\n")));
+        // After the first of each, an hour east of Greenwich.
+        let between = at("1970-01-01T01:00:05+01:00");
+        assert_eq!(moved(&between), [("bob", Some(1), Some(1)), ("alice", Some(2), Some(-1))]);
+        assert_eq!(between.page.moved_since.as_deref(), Some("1970-01-01T00:00:05.000Z"));
+        // Who was there by then has not moved since; and before the first nobody was there.
+        assert_eq!(moved(&at("1970-01-02T00:00:00Z")), [("bob", Some(1), Some(0)), ("alice", Some(2), Some(0))]);
+        assert_eq!(at("1969-12-31T00:00:00Z").page.moved_since, None);
     }
 
     #[test]
@@ -496,6 +536,38 @@ mod tests {
         let changed: Vec<_> =
             before.iter().zip(&after).filter(|(a, b)| a != b).map(|((user, _), _)| user.as_str()).collect();
         assert_eq!(changed, ["bob"]);
+    }
+
+    #[test]
+    fn who_is_passed_has_another_rank_and_the_same_other_cells() {
+        let mut story = Story::default();
+        for (user, score) in [("alice", 1.0), ("bob", 5.0), ("carol", 9.0), ("dave", 10.0)] {
+            story.scores(user, [score, 0.0, 0.0]);
+        }
+        let rules = rules("");
+        let looks = |story: &Story| {
+            let source = story.source(&rules);
+            let tables = Tables::new(source);
+            let mut rows = board(source, &tables).rows;
+            rows.sort_by_key(|(row, _)| row.user.clone());
+            let looks = |(row, place): &(&Row, Place)| {
+                (*place, BoardRank::new(&row.user, place), BoardRow::new(row, place, 0, &[]))
+            };
+            rows.iter().map(looks).collect::<Vec<_>>()
+        };
+        // In two minutes the small lines are drawn in steps of four seconds, and a result takes three.
+        for _ in 0..109 {
+            story.tell(crate::core::record::Event::Unknown);
+        }
+        let before = looks(&story);
+        story.scores("carol", [4.0, 0.0, 0.0]);
+        let changed: Vec<(bool, bool)> = (before.iter().zip(&looks(&story)))
+            .map(|(before, after)| {
+                assert_eq!(before.0.has_same_cells(&after.0), before.2 == after.2, "{before:?} {after:?}");
+                (before.1 != after.1, before.2 != after.2)
+            })
+            .collect();
+        assert_eq!(changed, [(false, false), (true, false), (true, true), (false, false)]);
     }
 
     #[test]

@@ -31,7 +31,8 @@ use super::verdict::{Fault, Verdict};
 pub use about::{GitRules, LanguageRules, LimitRules, RateRules, RulesPage, rules_page};
 pub use again::Again;
 pub use board::{
-    BoardChart, BoardPage, BoardRow, BoardView, ChartRow, LeaderboardJson, LeaderboardRow, Place, Spot, Tables, board,
+    BoardChart, BoardPage, BoardRank, BoardRow, BoardView, ChartRow, LeaderboardJson, LeaderboardRow, Place, Spot,
+    Tables, board,
 };
 pub use contest::Contest;
 pub use feeds::{CSV_HEAD, FeedEntry, FeedPage, NewResult, csv_line, feed};
@@ -280,7 +281,15 @@ mod tests {
         let view = board(source, &tables);
         add("index.html", serde_json::to_string(&view.page));
         for (row, place) in view.rows.iter().chain(&view.reference) {
-            add("row", serde_json::to_string(&BoardRow::new(source, row, place, &view.page.metrics)));
+            add(
+                "row",
+                serde_json::to_string(&BoardRow::new(
+                    row,
+                    place,
+                    source.rules.config.score.decimals,
+                    &view.page.metrics,
+                )),
+            );
             add("leaderboard.csv", Ok(csv_line(row)));
         }
         add("leaderboard.json", serde_json::to_string(&leaderboard(source)));
@@ -409,8 +418,7 @@ mod tests {
         assert_eq!(best(&one, &rules), ["bob 8", "alice 10"]);
         let (source, tables) = (one.source(&rules), Tables::new(one.source(&rules)));
         let rows = board(source, &tables).rows;
-        let unseen: Vec<usize> =
-            rows.iter().map(|(row, place)| BoardRow::new(source, row, place, &[]).unseen).collect();
+        let unseen: Vec<usize> = rows.iter().map(|(row, place)| BoardRow::new(row, place, 0, &[]).unseen).collect();
         assert_eq!(unseen, [1, 1], "that somebody has handed in since is no secret");
         // Its sender sees everything but a place.
         let third = one.history.get(Number(3)).expect("accepted");

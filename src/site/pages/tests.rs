@@ -113,7 +113,8 @@ fn every_variable_of_every_template_is_documented_and_no_other() {
         add("Every page", "site", serde_json::to_value(view::live_site(source, Some("held"))));
         add("index.html", "page", serde_json::to_value(&view.page));
         for (row, place) in view.rows.iter().chain(&view.reference) {
-            let row = view::BoardRow::new(source, row, place, &view.page.metrics);
+            add("rank.html", "row", serde_json::to_value(view::BoardRank::new(&row.user, place)));
+            let row = view::BoardRow::new(row, place, 0, &view.page.metrics);
             add("row.html", "row", serde_json::to_value(&row));
         }
         let chart = view.page.chart.as_ref().expect("there is something to draw");
