@@ -100,14 +100,15 @@ def row(podium, root):
 def publishing(root):
     """Every page anew, and the pages of one more result, as benches/publishing.rs tells of them."""
     cargo = ["cargo", "bench", "--quiet", "--locked", "--bench", "publishing", "--", root, "--results", "30"]
-    told = subprocess.run(cargo, check=True, capture_output=True, text=True).stdout
+    told = subprocess.run(cargo, check=True, stdout=subprocess.PIPE, text=True).stdout
 
     def number(pattern):
         return re.search(pattern, told).group(1)
 
     def of(event):
-        wall, computing = re.search(rf"{event}: .*? after ([\d.]+) ms .*; of it computing ([\d.]+),", told).groups()
-        return f"{wall} ({computing})"
+        of_it = r"after ([\d.]+) ms .*?, 90 % within ([\d.]+), .*; of it computing ([\d.]+),"
+        wall, most, computing = re.search(f"{event}: .*? {of_it}", told).groups()
+        return f"{wall} ({computing}), {most}"
 
     users, shared = number(r"users (\d+)"), number(r"all of them anew: ([\d.]+) ms")
     rest, peak = number(r"every other page anew: ([\d.]+) s"), told.rsplit("peak ", 1)[1].split()[0]
@@ -125,7 +126,7 @@ def main():
         parser.error("which program?")
     builds = [path.resolve() for path in (arguments.podium, arguments.against) if path]
     if arguments.publishing:
-        print("| records | users | shared pages anew | every other page anew | accepted: ms (computing) | judged: ms (computing) | at most, MB |")
+        print("| records | users | shared pages anew | every other page anew | accepted: ms (computing), nine in ten within | judged: ms (computing), nine in ten within | at most, MB |")
         print("|---|---|---|---|---|---|---|", flush=True)
     else:
         print("| records | log, MiB | build | ready after, s | CPU, s | resident, MiB | at most, MiB | `status`, CPU s | at most, MiB |")

@@ -186,7 +186,7 @@
       const again = order?.column === head.cellIndex;
       order = !again ? { column: head.cellIndex, down: false } : order.down ? null : { ...order, down: true };
       refine();
-      say('say', order ? t('sorted', { column: head.textContent }) : t('sorted_by_rank'));
+      say('say', order ? t('sorted', { column: head.innerText }) : t('sorted_by_rank'));
     }
     if (target.id === 'forget') setMe(null);
     if (target.id !== 'me') return;

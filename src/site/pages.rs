@@ -40,8 +40,9 @@ impl Kind {
     pub const FEED: Kind = Kind { template: "feed.xml", current: "feed", depth: 0 };
     /// The task and the rules.
     pub const ABOUT: Kind = Kind { template: "about.html", current: "about", depth: 0 };
-    /// A row of the board, to stand in it.
+    /// The beginning of a row of the board, to stand in it.
     const RANK: Kind = Kind { template: "rank.html", ..Kind::BOARD };
+    /// The rest of the row.
     const ROW: Kind = Kind { template: "row.html", ..Kind::BOARD };
     /// A user's submissions.
     pub const USER: Kind = Kind { template: "user.html", current: "user", depth: 2 };
@@ -177,14 +178,7 @@ impl Pages {
             (Value::from(Serde(site)), Value::from(Serde(page)), Value::from_safe_string(ROWS.into()));
         let context = context! { site, root => "", language, current => kind.current, page, rows => place };
         let frame = fill(environment, kind, context)?;
-        let mut board = String::with_capacity(frame.len() + rows.len());
-        for (n, part) in frame.split(ROWS).enumerate() {
-            if n > 0 {
-                board.push_str(rows);
-            }
-            board.push_str(part);
-        }
-        Ok(board)
+        Ok(frame.replace(ROWS, rows))
     }
 
     /// The beginning of a row of the board, with its first cell.
@@ -234,7 +228,7 @@ fn is_template(name: &str) -> bool {
     name.ends_with(".html") || NO_HTML.contains(&name)
 }
 
-/// Whether a file of site-templates/ has words, and is published as what podium.js reads of them only.
+/// Whether a file of site-templates/ has words, and is published as what the scripts read of them only.
 fn is_strings(name: &str) -> bool {
     name.strip_prefix(strings::FOLDER).is_some_and(|rest| rest.starts_with('/'))
 }

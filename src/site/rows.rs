@@ -19,7 +19,7 @@ const PIECE: usize = 50;
 pub struct Rows {
     drawn: Vec<Drawn>,
     /// Which of them is whose.
-    of: std::collections::HashMap<UserName, usize>,
+    index_of: std::collections::HashMap<UserName, usize>,
     /// The columns that they were drawn with.
     metrics: Vec<String>,
     /// Which scores they show: a closed board draws its rows otherwise.
@@ -68,8 +68,8 @@ impl Rows {
         let (site, decimals) = (view::site(source), source.rules.config.score.decimals);
         let mut indices = Vec::with_capacity(view.rows.len() + view.reference.len());
         for (row, place) in view.rows.iter().chain(&view.reference) {
-            let index = self.of.get(&row.user).copied().unwrap_or_else(|| {
-                self.of.insert(row.user.clone(), self.drawn.len());
+            let index = self.index_of.get(&row.user).copied().unwrap_or_else(|| {
+                self.index_of.insert(row.user.clone(), self.drawn.len());
                 self.drawn.push(Drawn::default());
                 self.drawn.len() - 1
             });
@@ -80,9 +80,9 @@ impl Rows {
             }
             if drawn.place.is_none_or(|before| !before.has_same_cells(place)) {
                 drawn.cells = pages.row(&site, &BoardRow::new(row, place, decimals, &self.metrics))?;
-                drawn.csv = view::csv_line(row);
             }
             drawn.rank = pages.rank(&site, &BoardRank::new(&row.user, place))?;
+            drawn.csv = view::csv_line(row);
             drawn.json = serde_json::value::to_raw_value(&LeaderboardRow::new(row)).unwrap_or_default();
             drawn.place = Some(*place);
         }
@@ -107,5 +107,44 @@ impl Rows {
         csv.extend(ranked.iter().map(|row| row.csv.as_str()));
         let json = |rows: &[&'a Drawn]| rows.iter().map(|row| &*row.json).collect();
         Ok(Table { html, json: json(ranked), reference: json(reference), csv })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::story::{Story, rules};
+    use crate::core::view::{Tables, board};
+
+    /// The three documents' rows.
+    fn table(rows: &mut Rows, pages: &Pages, source: Source<'_>) -> (String, Vec<String>, String) {
+        let tables = Tables::new(source);
+        let table = rows.table(pages, source, &board(source, &tables)).expect("good templates");
+        (table.html, table.json.iter().map(|row| row.get().to_owned()).collect(), table.csv)
+    }
+
+    #[test]
+    fn what_is_kept_of_rows_is_what_they_would_be_anew() {
+        let nowhere = tempfile::tempdir().expect("a folder");
+        let (pages, problems) = Pages::load(nowhere.path());
+        assert_eq!(problems, []);
+        let (mut story, rules) = (Story::default(), rules(""));
+        let mut kept = Rows::default();
+        // Newcomers, one who passes two others, two who draw level, a worse try, and a new first of all.
+        for (user, score) in [
+            ("alice", 5.0),
+            ("bob", 6.0),
+            ("carol", 9.0),
+            ("dave", 9.5),
+            ("carol", 4.0),
+            ("bob", 4.0),
+            ("dave", 8.0),
+            ("alice", 7.0),
+            ("dave", 1.0),
+        ] {
+            story.scores(user, [score, score, 0.0]);
+            let source = story.source(&rules);
+            assert_eq!(table(&mut kept, &pages, source), table(&mut Rows::default(), &pages, source), "{user} {score}");
+        }
     }
 }

@@ -320,12 +320,12 @@ pub enum Movement {
 }
 
 impl Movement {
-    /// The moment that the ranks are compared with, of a board whose latest one this is; `None` where that is before all time.
+    /// The moment that the ranks are compared with, `latest` being the board's last; `None` where that is before all time, or has not come yet.
     #[must_use]
     pub fn since(self, latest: DateTime<Utc>) -> Option<DateTime<Utc>> {
         match self {
             Self::Within(time) => latest.checked_sub_signed(TimeDelta::from_std(time).ok()?),
-            Self::Since(moment) => Some(moment),
+            Self::Since(moment) => (moment <= latest).then_some(moment),
         }
     }
 }

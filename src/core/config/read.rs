@@ -377,7 +377,7 @@ fn queue<'t>(reader: &mut Reader<'t>, root: &mut Table<'t, '_>) -> Queue {
 fn site<'t>(reader: &mut Reader<'t>, root: &mut Table<'t, '_>) -> SiteSettings {
     const DAY: Duration = Duration::from_secs(86_400);
     let mut table = root.table(reader, "site");
-    let movement = table.parsed(reader, "movement", |text| {
+    let movement = table.dated(reader, "movement", |text| {
         let wanted = || {
             format!(
                 "{text:?} is no duration from 1s to 365d, such as \"24h\", and no moment in RFC 3339, such as \"2026-11-27T18:00:00+01:00\""

@@ -256,9 +256,19 @@ impl<'t, 'v> Table<'t, 'v> {
 
     /// A moment, as a text or as TOML's own date: RFC 3339 with an offset.
     pub(super) fn moment(&mut self, reader: &mut Reader<'t>, key: &'static str) -> Option<DateTime<Utc>> {
+        self.dated(reader, key, moment)
+    }
+
+    /// What may be a moment: a text, or TOML's own date as one.
+    pub(super) fn dated<T>(
+        &mut self,
+        reader: &mut Reader<'t>,
+        key: &'static str,
+        parse: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Option<T> {
         self.value(reader, key, |value| match value {
-            DeValue::Datetime(written) => moment(&written.to_string()),
-            other => text(other).and_then(moment),
+            DeValue::Datetime(written) => parse(&written.to_string()),
+            other => text(other).and_then(parse),
         })
     }
 

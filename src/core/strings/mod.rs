@@ -28,7 +28,7 @@ pub const BUILT_IN: [(&str, &str); 2] = [
 pub const FOLDER: &str = "strings";
 /// The table of words that templates of a home bring themselves.
 const OWN: &str = "own";
-/// The table of what podium.js says.
+/// The table of what the scripts say.
 const SCRIPT: &str = "script";
 /// The table of what a language is called and how it writes numbers.
 const LANGUAGE: &str = "language";
@@ -263,7 +263,7 @@ impl Language {
         text
     }
 
-    /// The words of podium.js as a script of its own: what the content policy lets a page load.
+    /// The words of the scripts as one of their own: what the content policy lets a page load.
     #[must_use]
     pub fn script(&self) -> String {
         let mut words: serde_json::Map<String, serde_json::Value> = self

@@ -488,9 +488,11 @@ mod tests {
         let between = at("1970-01-01T01:00:05+01:00");
         assert_eq!(moved(&between), [("bob", Some(1), Some(1)), ("alice", Some(2), Some(-1))]);
         assert_eq!(between.page.moved_since.as_deref(), Some("1970-01-01T00:00:05.000Z"));
-        // Who was there by then has not moved since; and before the first nobody was there.
-        assert_eq!(moved(&at("1970-01-02T00:00:00Z")), [("bob", Some(1), Some(0)), ("alice", Some(2), Some(0))]);
-        assert_eq!(at("1969-12-31T00:00:00Z").page.moved_since, None);
+        // Before the first nobody was there, and what has not come yet is no beginning.
+        for moment in ["1969-12-31T00:00:00Z", "1970-01-02T00:00:00Z"] {
+            let page = at(moment);
+            assert_eq!((page.page.moved_since.as_deref(), moved(&page)[0]), (None, ("bob", Some(1), None)), "{moment}");
+        }
     }
 
     #[test]

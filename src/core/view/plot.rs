@@ -71,10 +71,11 @@ fn finite(steps: &[Step]) -> Vec<Point> {
 fn steps_of(points: impl Iterator<Item = (i64, i64)>, right: i64) -> String {
     let mut corners: Vec<(i64, i64)> = Vec::new();
     for (x, y) in points {
+        let begun = corners.len() > 1;
         match corners.last_mut() {
             Some(last) if last.1 == y => {}
-            // Two steps that nobody could tell apart are one.
-            Some(last) if x - last.0 < 2 => last.1 = y,
+            // Two steps that nobody could tell apart are one; where the line begins stays.
+            Some(last) if begun && x - last.0 < 2 => last.1 = y,
             Some(_) | None => corners.push((x, y)),
         }
     }
@@ -429,6 +430,8 @@ mod tests {
         assert_eq!(spark(&steps, span(100)).as_deref(), Some("M0 14h31v-6h16v-6h17"));
         let one = row("a", &[(100, 20.0)]).steps;
         assert_eq!(spark(&one, span(100)).as_deref(), Some("M62 2h2"));
+        let at_once = row("a", &[(0, 30.0), (2, 20.0), (3, 10.0)]).steps;
+        assert_eq!(spark(&at_once, span(100)).as_deref(), Some("M0 14h1v-12h63"), "where it begins stays");
         let none = row("a", &[(100, f64::INFINITY)]).steps;
         assert_eq!(spark(&none, span(100)), None);
     }
