@@ -178,7 +178,7 @@ impl Pages {
             (Value::from(Serde(site)), Value::from(Serde(page)), Value::from_safe_string(ROWS.into()));
         let context = context! { site, root => "", language, current => kind.current, page, rows => place };
         let frame = fill(environment, kind, context)?;
-        Ok(frame.replace(ROWS, rows))
+        Ok(frame.split(ROWS).collect::<Vec<_>>().join(rows))
     }
 
     /// The beginning of a row of the board, with its first cell.

@@ -88,7 +88,8 @@ impl Rows {
         }
         let drawn: Vec<&Drawn> = indices.into_iter().map(|index| &self.drawn[index]).collect();
         let (ranked, reference) = drawn.split_at(view.rows.len());
-        let mut html = String::new();
+        let bytes: usize = drawn.iter().map(|row| row.rank.len() + row.cells.len() + 1).sum();
+        let mut html = String::with_capacity(bytes + "<tbody>\n".len() * (drawn.len() / PIECE));
         for spot in view.in_order(source.rules.config.score.better) {
             let row = match spot {
                 Spot::Ranked(i) => {

@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::{JSON_VERSION, Source, Tables};
+use crate::core::config::Better;
 use crate::core::digest::Digest;
 use crate::core::history::{State, Submission};
 use crate::core::ids::{Extension, Number, UserName};
@@ -100,22 +101,40 @@ pub struct FeedEntry {
     pub leads: bool,
 }
 
+/// What a row came to, but for a first try without a score.
+fn finite(row: &Row) -> &[Step] {
+    let none = row.steps.iter().take_while(|step| step.score == Score::Infeasible).count();
+    &row.steps[none..]
+}
+
+fn best_of(best: Option<Score>, step: Option<&Step>, better: Better) -> Option<Score> {
+    best.into_iter().chain(step.map(|step| step.score)).min_by(|a, b| a.compare(b, better))
+}
+
 /// The feed of new bests.
 #[must_use]
 pub fn feed(source: Source<'_>, tables: &Tables) -> FeedPage {
     let config = &source.rules.config;
-    let rows = tables.shown.rows.iter();
-    let steps = rows.flat_map(|row| row.steps.iter().map(|step| (&row.user, step)));
-    let mut steps: Vec<(&UserName, &Step)> = steps.filter(|(_, step)| step.score != Score::Infeasible).collect();
-    // There may be hundreds of thousands: only the latest are put in order, and of the others the best is looked for.
-    let older = steps.len().saturating_sub(ENTRIES);
     let better = config.score.better;
-    if older > 0 {
-        steps.select_nth_unstable_by_key(older, |(_, step)| step.submission);
+    // There may be hundreds of thousands, each user's in order and each better than the one before. As many users as there are entries have
+    // their own latest from `since` on, so that none from before is among the entries.
+    let mut last: Vec<Number> =
+        tables.shown.rows.iter().filter_map(|row| Some(finite(row).last()?.submission)).collect();
+    let older = last.len().saturating_sub(ENTRIES);
+    let since = if older > 0 { Some(*last.select_nth_unstable(older).1) } else { None };
+    let (mut latest, mut best): (Vec<(&UserName, &Step)>, Option<Score>) = (Vec::new(), None);
+    for row in &tables.shown.rows {
+        let steps = finite(row);
+        let newer =
+            since.map_or(steps.len(), |since| steps.iter().rev().take_while(|step| step.submission >= since).count());
+        let (before, after) = steps.split_at(steps.len() - newer);
+        latest.extend(after.iter().map(|step| (&row.user, step)));
+        best = best_of(best, before.last(), better);
     }
-    let mut latest = steps.split_off(older);
-    let mut best = steps.iter().map(|(_, step)| step.score).min_by(|a, b| a.compare(b, better));
     latest.sort_unstable_by_key(|(_, step)| step.submission);
+    for (_, step) in latest.drain(..latest.len().saturating_sub(ENTRIES)) {
+        best = best_of(best, Some(step), better);
+    }
     let leads: Vec<bool> = (latest.iter())
         .map(|(_, step)| {
             let leads = best.is_none_or(|best| step.score.compare(&best, better).is_lt());
@@ -218,6 +237,38 @@ mod tests {
         assert_eq!(feed.updated_at, "1970-01-01T00:00:07.000Z");
         let ids: std::collections::BTreeSet<_> = feed.entries.iter().map(|entry| &entry.id).collect();
         assert_eq!(ids.len(), 3);
+    }
+
+    #[test]
+    fn the_feed_of_many_users_is_the_end_of_all_new_bests() {
+        let (mut story, rules) = (Story::default(), rules(""));
+        // Eighty users in an order that is none, some of whom better themselves, one of them over and over at the end.
+        for n in 0..400_u32 {
+            let (user, score) = (n * 37 % 80, f64::from(n * 7919 % 1000));
+            story.scores(&format!("user-{user:02}"), [score, score, 0.0]);
+        }
+        for n in 0..8 {
+            story.scores("user-07", [-f64::from(n), 0.0, 0.0]);
+        }
+        let source = story.source(&rules);
+        let tables = Tables::new(source);
+        let mut all: Vec<(&UserName, &Step)> =
+            tables.shown.rows.iter().flat_map(|row| row.steps.iter().map(|step| (&row.user, step))).collect();
+        all.sort_by_key(|(_, step)| step.submission);
+        assert!(all.len() > 2 * ENTRIES);
+        let mut told: Vec<(String, String, bool)> = Vec::new();
+        let mut best = f64::INFINITY;
+        for (user, step) in all {
+            let Score::Finite(score) = step.score else { panic!("every score is a number") };
+            told.push((user.to_string(), moment::text(step.at), score < best));
+            best = best.min(score);
+        }
+        told.reverse();
+        let entries = feed(source, &tables).entries;
+        let entries: Vec<_> =
+            entries.into_iter().map(|entry| (entry.user.to_string(), entry.at, entry.leads)).collect();
+        assert_eq!(entries, told[..ENTRIES]);
+        assert!(entries.iter().any(|(_, _, leads)| *leads) && entries.iter().any(|(_, _, leads)| !leads));
     }
 
     #[test]
