@@ -101,7 +101,7 @@
 
   const nameOf = (row) => row.querySelector('th a')?.textContent ?? '';
   const sought = () => $('find')?.value.trim().toLowerCase() ?? '';
-  const rank = () => $(`u-${me}`)?.cells[0].lastChild.textContent;
+  const rank = () => $(`u-${me}`)?.cells[0].lastChild.textContent.trim();
 
   /* Everything that this script adds to a page. */
   function dress(doc) {
