@@ -281,7 +281,7 @@
   // ---------------------------------------------------------------- staying current
 
   // What submission.js adds on a submission's page.
-  const submission = window.podiumSubmission?.({ t, length, say, PATIENCE });
+  const submission = window.podiumSubmission?.({ $, t, length, say, PATIENCE });
   learn(document);
   let known = newsOf(document), last = '', reached = Date.now();
   const validators = new Map();

@@ -4,9 +4,7 @@
  */
 'use strict';
 
-window.podiumSubmission = ({ t, length, say, PATIENCE }) => {
-  const $ = (id) => document.getElementById(id);
-
+window.podiumSubmission = ({ $, t, length, say, PATIENCE }) => {
   /* A submission's place moves with everybody else's, so that it stands in queue.json and not on the private page. */
   function place(queue) {
     const own = queue.waiting.find((entry) => `${entry.submission}` === $('place')?.dataset.submission);

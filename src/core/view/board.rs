@@ -458,6 +458,13 @@ mod tests {
         Drawn { page, ranks, rows }
     }
 
+    /// In two minutes the small lines are drawn in steps of four seconds, and a result takes three: it changes none of them.
+    fn go_on_for_two_minutes(story: &mut Story) {
+        while story.history.head().is_none_or(|head| head.seq < 121) {
+            story.tell(crate::core::record::Event::Unknown);
+        }
+    }
+
     /// Each row's name, rank and movement.
     fn moved(drawn: &Drawn) -> Vec<(&str, Option<usize>, Option<i64>)> {
         drawn.ranks.iter().map(|row| (row.user.as_str(), row.rank, row.moved)).collect()
@@ -522,10 +529,7 @@ mod tests {
         for (user, score) in [("alice", 1.0), ("bob", 5.0), ("carol", 9.0)] {
             story.scores(user, [score, 0.0, 0.0]);
         }
-        // In two minutes the small lines are drawn in steps of four seconds, and a result takes three.
-        for _ in 0..112 {
-            story.tell(crate::core::record::Event::Unknown);
-        }
+        go_on_for_two_minutes(&mut story);
         let rules = rules("");
         let places = |story: &Story| {
             let source = story.source(&rules);
@@ -557,10 +561,7 @@ mod tests {
             };
             rows.iter().map(looks).collect::<Vec<_>>()
         };
-        // In two minutes the small lines are drawn in steps of four seconds, and a result takes three.
-        for _ in 0..109 {
-            story.tell(crate::core::record::Event::Unknown);
-        }
+        go_on_for_two_minutes(&mut story);
         let before = looks(&story);
         story.scores("carol", [4.0, 0.0, 0.0]);
         let changed: Vec<(bool, bool)> = (before.iter().zip(&looks(&story)))

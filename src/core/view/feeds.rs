@@ -121,13 +121,11 @@ pub fn feed(source: Source<'_>, tables: &Tables) -> FeedPage {
     let mut last: Vec<Number> =
         tables.shown.rows.iter().filter_map(|row| Some(finite(row).last()?.submission)).collect();
     let older = last.len().saturating_sub(ENTRIES);
-    let since = if older > 0 { Some(*last.select_nth_unstable(older).1) } else { None };
+    let since = if older > 0 { *last.select_nth_unstable(older).1 } else { Number(0) };
     let (mut latest, mut best): (Vec<(&UserName, &Step)>, Option<Score>) = (Vec::new(), None);
     for row in &tables.shown.rows {
         let steps = finite(row);
-        let newer =
-            since.map_or(steps.len(), |since| steps.iter().rev().take_while(|step| step.submission >= since).count());
-        let (before, after) = steps.split_at(steps.len() - newer);
+        let (before, after) = steps.split_at(steps.partition_point(|step| step.submission < since));
         latest.extend(after.iter().map(|step| (&row.user, step)));
         best = best_of(best, before.last(), better);
     }
