@@ -468,10 +468,13 @@ impl Publisher {
         let folder = view::folder(id);
         let status = format!("{folder}/status.json");
         let json = bytes(&status, json)?;
-        self.write(&status, &json)?;
-        self.page(&format!("{folder}/index.html"), Kind::SUBMISSION, &view::site(source), page)?;
+        let mut first = First::default();
         let sent = self.letters.send(source, &Letter { id, page, json: &json }, line);
-        page.user.as_ref().map_or(Ok(()), |user| self.posted(user, sent))
+        first.note(page.user.as_ref().map_or(Ok(()), |user| self.posted(user, sent)));
+        first.note(self.page(&format!("{folder}/index.html"), Kind::SUBMISSION, &view::site(source), page));
+        // The last, for it is what everybody waits for: when it says that there is a result, the letter and the page have it.
+        first.note(self.write(&status, &json));
+        first.into()
     }
 
     /// What a private page has beyond the log. The files beside it are written here, before the page that links to them.
