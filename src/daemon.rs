@@ -8,6 +8,7 @@ mod metrics;
 mod pins;
 mod publishing;
 mod pushes;
+mod removed;
 mod staff;
 pub mod state;
 mod work;
@@ -44,6 +45,7 @@ use engines::Engines;
 use inputs::Message;
 pub use lock::{Lock, LockError};
 use publishing::HEARTBEAT;
+use removed::Removed;
 pub use staff::health;
 use state::State;
 
@@ -103,6 +105,8 @@ struct Daemon {
     retry_from: Instant,
     /// Files that could not be removed from the inbox: every scan finds them again, and they are complained of once.
     stuck: BTreeSet<FileKey>,
+    /// And those that could, while it was looked at.
+    removed: Removed,
     /// Signs of life so far.
     beats: u64,
     /// When the next one is due.
@@ -164,6 +168,7 @@ pub async fn run(
         unpublished: Dirty::default(),
         retry_from: Instant::now(),
         stuck: BTreeSet::new(),
+        removed: Removed::default(),
         beats: 0,
         beat_from: Instant::now() + HEARTBEAT,
         publish_from: Instant::now(),
@@ -259,6 +264,12 @@ impl Daemon {
             match message {
                 Message::Input(input) => {
                     if let Some(exit) = self.step(input)? {
+                        return self.leave(exit);
+                    }
+                }
+                Message::Listing(mut found, began) => {
+                    self.removed.correct(&mut found, began);
+                    if let Some(exit) = self.step(Input::Listing(found))? {
                         return self.leave(exit);
                     }
                 }
@@ -429,10 +440,14 @@ impl Daemon {
                     tracing::warn!(folder = ?found.name, %error, "a folder that was refused could not be removed from the inbox");
                 }
             });
-        } else if let Err(error) = archive::dispose(&self.home, found, disposal)
-            && self.stuck.insert(arrival.key())
-        {
-            tracing::warn!(file = ?found.name, %error, "a file that was dealt with could not be removed from the inbox");
+            return;
+        }
+        match archive::dispose(&self.home, found, disposal) {
+            Ok(()) => self.removed.note(found),
+            Err(error) if self.stuck.insert(arrival.key()) => {
+                tracing::warn!(file = ?found.name, %error, "a file that was dealt with could not be removed from the inbox");
+            }
+            Err(_) => {}
         }
     }
 

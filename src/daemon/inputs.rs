@@ -22,6 +22,8 @@ use crate::settings::Watcher;
 pub(super) enum Message {
     /// For the machine.
     Input(Input),
+    /// What lies in the inbox, as somebody saw it who began to look at this moment.
+    Listing(Vec<Found>, Instant),
     /// New settings, all good.
     Rules(Arc<Rules>),
     /// New settings, not good.
@@ -80,7 +82,7 @@ pub(super) async fn scan(
                 // What lies under a temporary name is nothing to wait for.
                 let is_temporary = |found: &Found| read_name(&found.name.to_string_lossy()) == Named::Temporary;
                 let pause = if found.iter().all(is_temporary) { SWEEP } else { SETTLING };
-                if inputs.send(Message::Input(Input::Listing(found))).await.is_err() {
+                if inputs.send(Message::Listing(found, began)).await.is_err() {
                     return;
                 }
                 pause
