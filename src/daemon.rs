@@ -322,6 +322,9 @@ impl Daemon {
     fn step(&mut self, input: Input) -> Result<Option<Exit>, DaemonError> {
         let mut exit = None;
         if let Input::Received(arrival, outcome) = &input {
+            if self.machine.is_slow(arrival) {
+                tracing::info!(file = ?arrival.found.name, "its check took over two seconds: what came after it may have gone first");
+            }
             self.received(arrival, outcome);
         }
         for effect in self.machine.handle(Utc::now(), input) {

@@ -570,10 +570,19 @@ fn five_hundred_files_at_once_are_judged_in_the_order_of_their_arrival() {
         "open files went from {first} to {last}: {files:?}"
     );
 
-    let accepted: Vec<_> =
-        contest.events("accepted").iter().map(|line| line["file"].as_str().expect("a name").to_owned()).collect();
-    let wanted: Vec<_> = arrived.iter().map(|(_, name)| name.to_str().expect("UTF-8").to_owned()).collect();
+    // A file whose check takes long loses its place, and on a machine that stands still for seconds even these take long: the daemon says which.
+    let said = contest.daemon().said();
+    let is_slow =
+        |name: &&str| said.lines().any(|line| line.contains("its check took over two seconds") && line.contains(*name));
+    let of_log = contest.events("accepted");
+    let accepted: Vec<&str> = of_log.iter().map(|line| line["file"].as_str().expect("a name")).collect();
+    let wanted: Vec<&str> = arrived.iter().map(|(_, name)| name.to_str().expect("UTF-8")).collect();
     assert_eq!(accepted.len(), FILES);
+    let slow = wanted.iter().filter(|name| is_slow(name)).count();
+    assert!(slow < FILES / 20, "{slow} checks took long: this machine is no place to see who comes first");
+    let in_turn =
+        |names: Vec<&str>| names.into_iter().filter(|name| !is_slow(name)).map(str::to_owned).collect::<Vec<_>>();
+    let (accepted, wanted) = (in_turn(accepted), in_turn(wanted));
     assert!(
         accepted == wanted,
         "by the time of arrival, then by name; {} are out of their place",

@@ -414,6 +414,7 @@ impl Machine {
 
     fn tick(&mut self, free_bytes: u64) {
         self.disk_full = free_bytes < LEAST_FREE_BYTES;
+        self.intake.tick();
         if matches!(self.sandbox, Sandbox::Held(_)) && !self.stopping {
             self.probe();
         }

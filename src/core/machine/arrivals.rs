@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
-use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
@@ -12,9 +11,10 @@ use crate::core::config::Board;
 use crate::core::ids::UserName;
 use crate::core::submission::FileName;
 
-/// A file whose check takes longer than this loses its place to those behind it, so that a program made to keep the compiler busy
-/// keeps nobody else waiting.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// A file whose check takes longer than this many ticks, which come once a second, loses its place to those behind it, so that a program made
+/// to keep the compiler busy keeps nobody else waiting. The clock on the wall would not do: a daemon that a slow disk or a busy host held up
+/// for some seconds finds that much time gone, and the checks of all those seconds done.
+const PATIENCE: u32 = 2;
 
 /// Whose turn comes first: by the time of arrival, then by name. The inode tells two files of one name in two folders apart.
 pub(super) type Turn = (i64, OsString, u64);
@@ -55,8 +55,8 @@ pub(super) struct Arrivals {
     all: BTreeMap<Turn, Arriving>,
     waiting: BTreeMap<UserName, BTreeSet<Turn>>,
     failed: BTreeSet<(DateTime<Utc>, Turn)>,
-    /// Since when.
-    receiving: BTreeMap<Turn, DateTime<Utc>>,
+    /// For how many ticks.
+    receiving: BTreeMap<Turn, u32>,
     received: BTreeSet<Turn>,
 }
 
@@ -121,34 +121,43 @@ impl Arrivals {
     pub(super) fn begin_next(&mut self, now: DateTime<Utc>) -> Option<Arrival> {
         // Those on which the platform failed, and whose pause is over, wait again.
         while let Some((_, turn)) = self.failed.first().filter(|(not_before, _)| *not_before <= now).cloned() {
-            self.step(&turn, Step::Waiting, now);
+            self.step(&turn, Step::Waiting);
         }
         let busy: BTreeSet<&UserName> =
             self.receiving.keys().filter_map(|turn| self.all.get(turn)).map(|arriving| &arriving.name.user).collect();
         let first = self.waiting.iter().filter(|(user, _)| !busy.contains(user)).filter_map(|(_, turns)| turns.first());
         let next = first.min()?.clone();
-        self.step(&next, Step::Receiving, now);
+        self.step(&next, Step::Receiving);
         self.all.get(&next).map(|arriving| arriving.arrival.clone())
     }
 
-    pub(super) fn received(&mut self, turn: &Turn, reception: Reception, now: DateTime<Utc>) {
-        self.step(turn, Step::Received(reception), now);
+    pub(super) fn received(&mut self, turn: &Turn, reception: Reception) {
+        self.step(turn, Step::Received(reception));
     }
 
-    pub(super) fn wait_again(&mut self, turn: &Turn, now: DateTime<Utc>) {
-        self.step(turn, Step::Waiting, now);
+    pub(super) fn wait_again(&mut self, turn: &Turn) {
+        self.step(turn, Step::Waiting);
     }
 
-    pub(super) fn failed(&mut self, turn: &Turn, not_before: DateTime<Utc>, now: DateTime<Utc>) {
-        self.step(turn, Step::Failed { not_before }, now);
+    pub(super) fn failed(&mut self, turn: &Turn, not_before: DateTime<Utc>) {
+        self.step(turn, Step::Failed { not_before });
+    }
+
+    /// A second has passed.
+    pub(super) fn tick(&mut self) {
+        self.receiving.values_mut().for_each(|ticks| *ticks += 1);
+    }
+
+    /// Whether it is being received for so long that nobody waits for it any more.
+    pub(super) fn is_slow(&self, turn: &Turn) -> bool {
+        self.receiving.get(turn).is_some_and(|ticks| *ticks > PATIENCE)
     }
 
     /// What was received, as far as nothing that arrived earlier is still to be waited for.
-    pub(super) fn in_order(&self, now: DateTime<Utc>) -> Vec<Turn> {
+    pub(super) fn in_order(&self) -> Vec<Turn> {
         let user = |turn: &Turn| self.all.get(turn).map(|arriving| &arriving.name.user);
-        let is_slow = |since: &DateTime<Utc>| (now - *since).to_std().is_ok_and(|waited| waited > PATIENCE);
         let slow: BTreeSet<&UserName> =
-            self.receiving.iter().filter(|(_, since)| is_slow(since)).filter_map(|(turn, _)| user(turn)).collect();
+            self.receiving.keys().filter(|turn| self.is_slow(turn)).filter_map(user).collect();
         // Nor is anything waited for that waits behind a slow one itself.
         let is_waited_for = |user: &UserName| !slow.contains(user);
         let receiving = self.receiving.keys().filter(|turn| user(turn).is_some_and(is_waited_for));
@@ -160,7 +169,7 @@ impl Arrivals {
         }
     }
 
-    fn step(&mut self, turn: &Turn, step: Step, now: DateTime<Utc>) {
+    fn step(&mut self, turn: &Turn, step: Step) {
         let Some(mut arriving) = self.remove(turn) else { return };
         match &step {
             Step::Waiting => {
@@ -170,7 +179,7 @@ impl Arrivals {
                 self.failed.insert((*not_before, turn.clone()));
             }
             Step::Receiving => {
-                self.receiving.insert(turn.clone(), now);
+                self.receiving.insert(turn.clone(), 0);
             }
             Step::Received(_) => {
                 self.received.insert(turn.clone());

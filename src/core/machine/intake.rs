@@ -148,6 +148,11 @@ impl Intake {
         self.has_no_arrivals() && self.settling == 0 && self.batches.is_empty()
     }
 
+    /// A second has passed.
+    pub(super) fn tick(&mut self) {
+        self.arrivals.tick();
+    }
+
     /// Whether nothing is to be received.
     pub(super) fn has_no_arrivals(&self) -> bool {
         self.arrivals.is_empty()
@@ -332,16 +337,16 @@ impl Machine {
             _ if self.stopping => {
                 arrivals.remove(&key);
             }
-            Ok(reception) => arrivals.received(&key, reception, now),
+            Ok(reception) => arrivals.received(&key, reception),
             Err(Unreceived::Refused(refusal, reason)) => {
                 arrivals.remove(&key);
                 self.refuse_late(now, arrival, (refusal, reason), None);
             }
             Err(Unreceived::Unavailable(why)) => {
                 self.sandbox = super::Sandbox::Held(why);
-                arrivals.wait_again(&key, now);
+                arrivals.wait_again(&key);
             }
-            Err(Unreceived::Failed(_)) => arrivals.failed(&key, now + PAUSE, now),
+            Err(Unreceived::Failed(_)) => arrivals.failed(&key, now + PAUSE),
             Err(Unreceived::Changed | Unreceived::Cancelled) => {
                 arrivals.remove(&key);
                 // It is looked for again: `run --once` must not end before that.
@@ -350,9 +355,15 @@ impl Machine {
         }
     }
 
+    /// Whether the check of a file that is being received takes so long that files behind it go first.
+    #[must_use]
+    pub fn is_slow(&self, arrival: &Arrival) -> bool {
+        self.intake.arrivals.is_slow(&turn(&arrival.found))
+    }
+
     /// Accepts, or refuses, what was received, as far as nothing that arrived earlier is still to be waited for.
     pub(super) fn accept_in_order(&mut self, now: DateTime<Utc>) {
-        for turn in self.intake.arrivals.in_order(now) {
+        for turn in self.intake.arrivals.in_order() {
             let Some((arriving, reception)) = self.intake.arrivals.remove_received(&turn) else { continue };
             // Two files with one id may have arrived together, and more files of one user than a quota has room for.
             let objection = duplicate(&self.history, &arriving.name.id)
