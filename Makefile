@@ -14,6 +14,9 @@ export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
 # Tests must leave the tree as they found it.
 export PYTHONDONTWRITEBYTECODE := 1
 
+# `make` under another name: a line that says `$(MAKE)` is run even where it is only to be shown.
+AGAIN := $(MAKE)
+
 # What did not run is said last, where it is read.
 SAY_WITHOUT_RUNSC = test ! -e target/runsc-cannot-run-here || printf 'NOT RUN: the attacks over gVisor: %s\n' "$$(cat target/runsc-cannot-run-here)"
 
@@ -85,12 +88,16 @@ test-evaluators:
 	@printf '\n== evaluator tests ==\n'
 	@$(PYTHON) -m unittest discover -s tests/agv
 
-# Every test program runs, also after one that failed: one run tells all that is wrong.
+# Every test program runs, also after one that failed: one run tells all that is wrong. Tests wait a lot; in the time of the processor that they
+# leave, and in no other, the release is compiled that the next step deploys.
 test-rust:
 	@printf '\n== cargo test ==\n'
-	@$(CARGO) test --locked --no-fail-fast
+	@$(CARGO) test --locked --no-run
+	@chrt --idle 0 $(AGAIN) build client >target/meanwhile.log 2>&1 & release=$$!; \
+		$(CARGO) test --locked --no-fail-fast || { status=$$?; kill $$release 2>/dev/null; exit $$status; }
 
-# The release, as it would be deployed: image, compose, systemd, web servers, backup.
+# The release, as it would be deployed: image, compose, systemd, web servers, backup. What goes wrong with its compilation is said here: where it has
+# ended, this does nothing, and where it has not, this waits for it.
 test-deploy: build client
 	@printf '\n== deployment tests ==\n'
 	@PODIUM=target/release/podium tests/deploy/run
