@@ -452,15 +452,18 @@ fn an_engine_is_reached_through_ssh() {
         let commands = processes.filter_map(|process| fs::read_to_string(process.path().join("cmdline")).ok());
         commands.filter(of_this_test).count()
     };
-    assert_eq!(tunnels(), 0);
-    let killed = life("user", "known", "");
-    let mut daemon = killed.begins();
-    for (expected, what) in [(1, "opened"), (0, "closed")] {
+    let wait_for = |expected: usize, what: &str| {
         let deadline = Instant::now() + Duration::from_secs(30);
         while tunnels() != expected {
             assert!(Instant::now() < deadline, "no tunnel is {what}");
             std::thread::yield_now();
         }
+    };
+    wait_for(0, "closed by the one that judged");
+    let killed = life("user", "known", "");
+    let mut daemon = killed.begins();
+    for (expected, what) in [(1, "opened"), (0, "closed")] {
+        wait_for(expected, what);
         daemon.kill().expect("kill");
         daemon.wait().expect("wait");
     }

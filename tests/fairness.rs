@@ -56,9 +56,9 @@ fn private_cases_run_in_an_order_of_each_judging_that_the_log_can_give_again() {
 fn one_of_each_user_runs_at_a_time_and_nobody_else_waits_for_that() {
     let contest = Competition::new("Beside").start();
     // Of other bytes each: the same ones would be answered without a run.
-    let program = |n: u64| format!("# {n}\n{}", slow_answer("3", 0.6));
+    let program = |n: u64| format!("# {n}\n{}", slow_answer("3", 2.0));
     let mine: Vec<String> = (0..3).map(|n| contest.hand_in("ann", "py", program(n))).collect();
-    let other = contest.hand_in("ben", "py", slow_answer("3", 0.6));
+    let other = contest.hand_in("ben", "py", slow_answer("3", 2.0));
     contest.wait_for_judged(4);
     for pair in mine.windows(2) {
         let ((_, first_ended), (second_began, _)) = (span(&contest, &pair[0]), span(&contest, &pair[1]));
@@ -72,7 +72,7 @@ fn one_of_each_user_runs_at_a_time_and_nobody_else_waits_for_that() {
 fn a_pinned_worker_has_cores_of_its_own() {
     let contest = Competition::new("Pinned").set("queue.pin", true).start();
     let ids =
-        [contest.hand_in("ann", "py", slow_answer("3", 0.8)), contest.hand_in("ben", "py", slow_answer("3", 0.8))];
+        [contest.hand_in("ann", "py", slow_answer("3", 2.5)), contest.hand_in("ben", "py", slow_answer("3", 2.5))];
     contest.wait_for_judged(2);
     let [first, second] = ids.each_ref().map(|id| span(&contest, id));
     assert!(second.0 < first.1 && first.0 < second.1, "they ran at the same time");

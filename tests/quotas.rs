@@ -81,7 +81,7 @@ fn of_four_that_come_together_two_may_wait() {
     let contest = Competition::new("Pending").set("submissions.pending_per_user", 2).set("queue.workers", 1).start();
     let ids: Vec<String> = (0..4).map(|_| a_new_id()).collect();
     for (n, id) in ids.iter().enumerate() {
-        let program = format!("# {n}\n{}", slow_answer("4", 3.0));
+        let program = format!("# {n}\n{}", slow_answer("4", 5.0));
         fs::write(contest.path("inbox").join(format!(".{id}")), program).expect("written");
     }
     for id in &ids {

@@ -139,7 +139,7 @@ fn sigterm_under_load_ends_in_order(engine: Engine) {
     let mut contest = Competition::new("Asked to end").engine(engine).start();
     // Two of one user would not run at the same time.
     let users = [(1, "mira"), (2, "noor"), (3, "omar"), (4, "pia")];
-    let ids = users.map(|(number, user)| contest.hand_in(user, "py", slow_answer(&number.to_string(), 1.5)));
+    let ids = users.map(|(number, user)| contest.hand_in(user, "py", slow_answer(&number.to_string(), 3.0)));
     let queue = |list: &str| contest.queue()[list].as_array().map_or(0, Vec::len);
     contest.wait_for("two run, and two wait", || queue("running") == 2 && queue("waiting") == 2);
     let places: Vec<_> = contest.queue()["waiting"]

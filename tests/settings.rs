@@ -5,7 +5,6 @@ mod support;
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, symlink};
-use std::time::Duration;
 
 use support::{Competition, Contest, a_new_id, answer};
 
@@ -211,12 +210,12 @@ fn the_hours_of_the_competition_open_and_close_it() {
     let contest = Competition::new("Hours").prepare();
     let at = |seconds: i64| (chrono::Utc::now() + chrono::TimeDelta::seconds(seconds)).to_rfc3339();
     contest.set("competition.opens_at", at(-60));
-    contest.set("competition.closes_at", at(4));
+    contest.set("competition.closes_at", at(15));
     let mut contest = contest;
     contest.start();
     let early = contest.hand_in("mira", "py", answer("4"));
     assert_eq!(contest.outcome(&early)["verdict"], "accepted");
-    contest.wait_within(Duration::from_secs(30), "the board closes by itself", || contest.board()["state"] == "closed");
+    contest.wait_for("the board closes by itself", || contest.board()["state"] == "closed");
     let late = contest.hand_in("mira", "py", answer("1"));
     contest.outcome(&late);
     assert_eq!(contest.event("rejected", &late)["refusal"], "board-closed");

@@ -48,7 +48,9 @@ fn the_pages_have_every_case_and_are_nobody_elses() {
     );
     for entry in walkdir::WalkDir::new(contest.path("results/admin")) {
         let entry = entry.expect("an entry");
-        assert_eq!(entry.metadata().expect("its").permissions().mode() & 0o077, 0, "{}", entry.path().display());
+        // What is on its way is renamed meanwhile.
+        let Ok(meta) = entry.metadata() else { continue };
+        assert_eq!(meta.permissions().mode() & 0o077, 0, "{}", entry.path().display());
     }
     for secret in [HIDDEN_CASE, STAFF_TAG] {
         assert_eq!(contest.site().holding(secret), [""; 0], "{secret}");

@@ -429,7 +429,7 @@ fn without_a_daemon_it_says_so_and_what_was_sent_stays() {
 #[test]
 fn a_file_that_is_taken_away_without_a_word_is_not_waited_for_without_end() {
     let desk = Desk::of(Competition::new("Taken away"));
-    let mut command = desk.command(&desk.file("tour.py", answer("4")), &["--patience", "1s"]);
+    let mut command = desk.command(&desk.file("tour.py", answer("4")), &["--patience", "5s"]);
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
     desk.contest.wait_for("it is sent", || desk.dropped().iter().any(|name| name.ends_with(".py")));
     for name in desk.dropped() {
@@ -499,7 +499,7 @@ fn nothing_that_a_server_says_acts_on_the_terminal() {
             let out = |ending: &str| root.join(format!("out/mira_{id}.{ending}"));
             let script = format!(
                 // The answer is there after the client has looked back.
-                "(n=0; while [ ! -e {0}/in/mira_{id}.py ] && [ $n -lt 3000000 ]; do n=$((n + 1)); done; cp {0}/json {0}/whole && mv {0}/whole {1}) & {serve}",
+                "(n=0; while [ ! -e {0}/in/mira_{id}.py ] && [ $n -lt 1200 ]; do sleep 0.05; n=$((n + 1)); done; cp {0}/json {0}/whole && mv {0}/whole {1}) & {serve}",
                 root.display(),
                 out("json").display()
             );

@@ -165,7 +165,7 @@ mod tests {
         let (_folder, home, renamed, wake, _watcher) = watched();
         std::fs::write(home.inbox().join("nonsense"), "x").expect("written");
         // The write wakes; when that has been heard, a scan must not.
-        while tokio::time::timeout(Duration::from_millis(200), wake.notified()).await.is_ok() {}
+        while tokio::time::timeout(Duration::from_secs(2), wake.notified()).await.is_ok() {}
         scan(&home, &renamed, &mut Memory::default(), Duration::ZERO).expect("scanned");
         assert!(tokio::time::timeout(Duration::from_millis(300), wake.notified()).await.is_err());
     }

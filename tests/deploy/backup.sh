@@ -24,7 +24,9 @@ for round in 1 2 3 4; do
     "$tree/deploy/backup.sh" "$home" "$work/backup-$round.tar.gz" >"$work/backup-$round.log"
 done
 wait_for 60 'the judgings' judged "$home" 12
-wait_for 20 'the last page' sh -c "! grep -q '\"waiting\":\[{' '$home/public/queue.json'"
+refusals() { (($(grep -c '"event":"rejected"' "$home/results/log.jsonl") >= 4)); }
+wait_for 60 'the refusals' refusals
+wait_for 60 'the last page' sh -c "! grep -q '\"waiting\":\[{' '$home/public/queue.json'"
 "$tree/deploy/backup.sh" "$home" "$work/backup-5.tar.gz" >"$work/backup-5.log"
 [[ $(stat -c %a "$work/backup-5.tar.gz") == 600 ]] || die 'others can read the backup'
 "$tree/deploy/backup.sh" "$home" "$work/backup-5.tar.gz" 2>/dev/null && die 'a backup replaces another'

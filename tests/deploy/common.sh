@@ -77,7 +77,11 @@ submit() { "$podium" --home "$1" submit "$2" --user "$3" --json | "$python" -c '
 judged() { (($(grep -c '"event":"judged"' "$1/results/log.jsonl" || true) >= $2)); }
 
 # verdict HOME ID: what the private page says.
-verdict() { "$python" -c 'import json, sys; print(json.load(open(sys.argv[1]))["verdict"])' "$1/public/s/$2/status.json"; }
+# The page comes a moment after the line of the log.
+verdict() {
+    wait_for 60 "the page of $2" grep -q '"state":"judged"' "$1/public/s/$2/status.json"
+    "$python" -c 'import json, sys; print(json.load(open(sys.argv[1]))["verdict"])' "$1/public/s/$2/status.json"
+}
 
 free_port() { "$python" -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
 

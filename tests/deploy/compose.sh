@@ -56,7 +56,7 @@ wait_for 60 'the second judging' judged "$home" 2
 
 # What the world sees, over HTTP.
 [[ $(curl -s "http://127.0.0.1:$port/s/$id/status.json") == *'"accepted"'* ]] || die 'the private page does not say accepted'
-wait_for 10 'the page of a loop' grep -q time-limit "$home/public/s/$loop/status.json"
+wait_for 60 'the page of a loop' grep -q time-limit "$home/public/s/$loop/status.json"
 [[ $(curl -s "http://127.0.0.1:$port/leaderboard.json") == *'"user":"bob"'* ]] || die 'the board has no row of bob'
 [[ $(curl -sI "http://127.0.0.1:$port/") == *"default-src 'none'"* ]] || die 'the web server sends no policy'
 [[ -z $(find "$home/inbox/bob/in" -type f) ]] || die 'the file is still in the inbox'
@@ -67,7 +67,7 @@ import json, sys
 cases = [case for line in open(sys.argv[1]) for case in json.loads(line).get("cases", [])]
 loops = [case for case in cases if case["verdict"] == "time-limit"]
 assert len(loops) == 3, cases
-assert all(1.0 <= case["cpu_seconds"] < 2.0 for case in loops), loops
+assert all(1.0 <= case["cpu_seconds"] < 4.0 for case in loops), loops
 assert all(case["peak_memory_bytes"] > 1_000_000 for case in loops), loops
 END
 

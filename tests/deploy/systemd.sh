@@ -45,7 +45,11 @@ exposure=$(on systemd-analyze security --no-pager podium.service | sed -n 's/.*e
 
 is_judged() { on sh -c "test \$(grep -c '\"event\":\"judged\"' $1/results/log.jsonl) -ge $2"; }
 send() { on podium --home "$1" submit "$2" --user "$3" --json | "$python" -c 'import json, sys; print(json.load(sys.stdin)["id"])'; }
-verdict_of() { on cat "$1/public/s/$2/status.json" | "$python" -c 'import json, sys; print(json.load(sys.stdin)["verdict"])'; }
+# The page comes a moment after the line of the log.
+verdict_of() {
+    wait_for 60 "the page of $2" on grep -q '"state":"judged"' "$1/public/s/$2/status.json"
+    on cat "$1/public/s/$2/status.json" | "$python" -c 'import json, sys; print(json.load(sys.stdin)["verdict"])'
+}
 property() { on systemctl show --value --property "$1" "${2:-podium}"; }
 
 # Starting, and judging within the service's walls.
@@ -74,12 +78,12 @@ wait_for 40 'the judging after a stop' is_judged /srv/podium 2
 [[ $(verdict_of /srv/podium "$slow") == wrong-answer ]] || die "the interrupted run's verdict is $(verdict_of /srv/podium "$slow")"
 
 # Crashing, and standing still: it is started again.
-on sh -c 'mkdir /etc/systemd/system/podium.service.d && printf "[Service]\nWatchdogSec=3s\nTimeoutAbortSec=1s\nRestartSec=1s\n" >/etc/systemd/system/podium.service.d/quick.conf && systemctl daemon-reload && systemctl restart podium'
+on sh -c 'mkdir /etc/systemd/system/podium.service.d && printf "[Service]\nWatchdogSec=10s\nTimeoutAbortSec=1s\nRestartSec=1s\n" >/etc/systemd/system/podium.service.d/quick.conf && systemctl daemon-reload && systemctl restart podium'
 restarts() { [[ $(property NRestarts) == "$1" && $(property ActiveState) == active ]]; }
 on systemctl kill --kill-whom=main --signal=KILL podium
-wait_for 20 'the restart after a crash' restarts 1
+wait_for 60 'the restart after a crash' restarts 1
 on systemctl kill --kill-whom=main --signal=STOP podium
-wait_for 30 'the restart after silence' restarts 2
+wait_for 60 'the restart after silence' restarts 2
 journal
 grep -q 'Watchdog timeout' "$work/journal.log" || die 'the restart was not the watchdog'
 on sh -c 'echo broken >>/srv/podium/config.toml'

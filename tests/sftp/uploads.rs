@@ -44,7 +44,7 @@ fn an_upload_counts_when_it_is_whole() {
 #[test]
 fn an_upload_that_is_resumed_in_time_is_one_upload() {
     let users = [("mira", "student"), ("bo", "student"), ("cy", "student")];
-    let (contest, door) = open_with(Competition::new("Resumed").users(&users).set("submissions.settle", "20s"));
+    let (contest, door) = open_with(Competition::new("Resumed").users(&users).set("submissions.settle", "40s"));
     let program = |user: &str| format!("# {user}\n{}\n{}", answer("4"), "# padding\n".repeat(2_000));
     let ids = users.map(|(user, _)| (user, a_new_id()));
     let name = |user: &str| {
