@@ -36,6 +36,8 @@ const SWEEP: Duration = Duration::from_secs(2);
 const SETTLING: Duration = Duration::from_millis(100);
 /// A scan costs at most this part of the time, however full the inbox and however many the events.
 const IDLE_FACTOR: u32 = 4;
+/// But no pause is longer than this: what took so long was a disk that stood still.
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// Two looks at two files: cheap, and no editor's way of writing escapes it.
 const SETTINGS: Duration = Duration::from_millis(200);
 const TICK: Duration = Duration::from_secs(1);
@@ -97,7 +99,7 @@ pub(super) async fn scan(
             () = tokio::time::sleep(pause) => {}
             () = wake.notified() => {}
         }
-        tokio::time::sleep(took * IDLE_FACTOR).await;
+        tokio::time::sleep((took * IDLE_FACTOR).min(LONGEST_PAUSE)).await;
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::home::Home;
 
 /// How long a lock that is held is tried again, and how often.
-const PATIENCE: Duration = Duration::from_secs(1);
+const PATIENCE: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// Held as long as it lives; the kernel lets go of it however the process ends.

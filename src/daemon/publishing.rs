@@ -17,6 +17,8 @@ use crate::site::{Life, PublishError, Round};
 const PUBLISH_PAUSE: Duration = Duration::from_millis(25);
 /// And it takes at most this part of the time, however many wait: the queue's page has a row for each. So does a sign of life, which is on that page.
 const PUBLISH_IDLE_FACTOR: u32 = 3;
+/// But no pause is longer than this: what took so long was a disk that stood still, and not work.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// Sign of life in queue.json and daemon.json.
 pub(super) const HEARTBEAT: Duration = Duration::from_secs(2);
 /// Every so many signs of life one reaches everybody's outbox, and not only those of whom something is in the queue.
@@ -75,7 +77,7 @@ impl Daemon {
         if dirty_everything {
             self.live.again();
         }
-        self.publish_from = Instant::now() + PUBLISH_PAUSE.max(began.elapsed() * PUBLISH_IDLE_FACTOR);
+        self.publish_from = Instant::now() + PUBLISH_PAUSE.max(idle(began));
     }
 
     pub(super) fn go_on(&mut self, until: Option<Instant>) {
@@ -84,7 +86,7 @@ impl Daemon {
         self.go_on_as(&life, until);
         // What runs needs the machine more than a page that nobody waits for.
         let busy = self.machine.history().running().next().is_some();
-        self.rebuild_from = Instant::now() + if busy { began.elapsed() * PUBLISH_IDLE_FACTOR } else { Duration::ZERO };
+        self.rebuild_from = Instant::now() + if busy { idle(began) } else { Duration::ZERO };
     }
 
     /// Goes on with making every page anew, if that is due.
@@ -141,6 +143,11 @@ impl Daemon {
         // Under systemd; elsewhere nobody listens.
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Watchdog]);
         // Counted from its end: one that takes longer than the pause must not come again after every single message.
-        self.beat_from = Instant::now() + HEARTBEAT.max(began.elapsed() * PUBLISH_IDLE_FACTOR);
+        self.beat_from = Instant::now() + HEARTBEAT.max(idle(began));
     }
+}
+
+/// How long to leave the machine to others after what began then.
+fn idle(began: Instant) -> Duration {
+    (began.elapsed() * PUBLISH_IDLE_FACTOR).min(LONGEST_PAUSE)
 }

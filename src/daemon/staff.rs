@@ -19,6 +19,8 @@ use crate::staff::Keeper;
 const PACE: Duration = Duration::from_secs(5);
 /// And it takes at most this part of the time of one core.
 const IDLE_FACTOR: u32 = 20;
+/// But no pause is longer than this: what took so long was a disk that stood still.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// Brings the pages of staff up to date again and again.
 pub(super) async fn keep(home: Home, rules: watch::Receiver<Arc<Rules>>, ending: CancellationToken) {
@@ -47,7 +49,7 @@ pub(super) async fn keep(home: Home, rules: watch::Receiver<Arc<Rules>>, ending:
             tracing::warn!("the pages of staff are not up to date: {text}");
         }
         complained = complaint;
-        pause = PACE.max(took * IDLE_FACTOR);
+        pause = PACE.max((took * IDLE_FACTOR).min(LONGEST_PAUSE));
     }
 }
 

@@ -12,14 +12,16 @@ use crate::core::submission::FileName;
 use crate::core::text::visible;
 use crate::core::view::{self, StateName, StatusCase, StatusJson};
 
-/// A push waits this long to be told what became of it,
+/// A push waits this long to be told what became of it where no daemon gives a sign of life,
 const PATIENCE: Duration = Duration::from_secs(4);
+/// this long where one does, whose disk may be slow,
+const LIVELY_PATIENCE: Duration = Duration::from_secs(30);
 /// or, with `git push -o wait`, this long for its verdict.
 const LONG_PATIENCE: Duration = Duration::from_secs(600);
 /// A sign of life while it waits.
 const REMINDER: Duration = Duration::from_secs(15);
 /// The pages of one moment are written one after the other, within this time.
-const BEHIND: Duration = Duration::from_secs(2);
+const BEHIND: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(50);
 /// A daemon gives a sign of life every two seconds.
 const SILENCE: chrono::TimeDelta = chrono::TimeDelta::seconds(10);
@@ -73,7 +75,7 @@ impl Door {
     pub(super) async fn follow(&self, sent: &[Sent], wait: bool, voice: &mut Voice) {
         let began = Instant::now();
         for sent in sent {
-            let Some(status) = self.taken_in(sent, began + PATIENCE, voice).await else { continue };
+            let Some(status) = self.taken_in(sent, began, wait, voice).await else { continue };
             if status.state == StateName::Rejected {
                 voice.say(&format!("Refused: {}", sent.what()));
                 voice.quote(status.reason.as_deref().unwrap_or("no reason was given"));
@@ -95,7 +97,8 @@ impl Door {
     }
 
     /// What the daemon made of a file; `None`, and a line that says so, when it has not looked at it.
-    async fn taken_in(&self, sent: &Sent, deadline: Instant, voice: &mut Voice) -> Option<StatusJson> {
+    async fn taken_in(&self, sent: &Sent, began: Instant, wait: bool, voice: &mut Voice) -> Option<StatusJson> {
+        let lively = if wait { LONG_PATIENCE } else { LIVELY_PATIENCE };
         loop {
             let status = self.status(&sent.name.id);
             // An earlier refusal of the same commit is no answer to this push.
@@ -106,7 +109,7 @@ impl Door {
             if voice.gone {
                 return None;
             }
-            if Instant::now() >= deadline {
+            if began.elapsed() >= if self.is_silent() { PATIENCE } else { lively } {
                 break;
             }
             tokio::time::sleep(PAUSE).await;

@@ -40,8 +40,8 @@ const BATCH_PATIENCE: TimeDelta = TimeDelta::seconds(60);
 const CROWD: usize = 300;
 
 /// For how long a file may have a second name. The renaming of the SFTP protocol is, in OpenSSH, a link under the new name and then the old
-/// name's end: a look between the two must not take an honest upload for a trick.
-const LINKED: Duration = Duration::from_secs(1);
+/// name's end: a look between the two must not take an honest upload for a trick, and between them lies a disk, which may stand still for seconds.
+const LINKED: Duration = Duration::from_secs(10);
 
 /// Something that lies in the inbox, as the scan saw it.
 #[derive(Debug, Clone, PartialEq, Eq)]

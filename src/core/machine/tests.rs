@@ -14,7 +14,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::core::config::{self, Board};
 use crate::core::history::Submission;
-use crate::core::record::Refusal;
+use crate::core::record::{Granted, Refusal};
 use crate::core::submission::{Door, Folder};
 use crate::core::users::Users;
 use crate::core::verdict::Verdict;
@@ -256,6 +256,7 @@ fn report(order: &Order) -> Report {
             .languages
             .get(&order.language)
             .map(|language| order.rules.config.judging_sha256(language)),
+        limits: Some(Granted::of(&order.rules.config.limits)),
         engine: "scripted".into(),
         image: "none".into(),
     };

@@ -106,13 +106,13 @@ fn a_second_name_is_waited_for_as_sftp_renames_by_one() {
     let name = format!("alice_{}.py", id(1));
     let linked = |millis| Found { kind: Kind::Linked, unchanged_for: Duration::from_millis(millis), ..found(&name, 1) };
     assert_eq!(refusals(&machine.handle(after(1), Input::Listing(vec![linked(0)]))), []);
-    assert_eq!(refusals(&machine.handle(after(1), Input::Listing(vec![linked(999)]))), []);
+    assert_eq!(refusals(&machine.handle(after(1), Input::Listing(vec![linked(9_999)]))), []);
     // The other name has gone, which changes the file.
     let effects = machine.handle(after(2), Input::Listing(vec![found(&name, 2)]));
     assert!(effects.iter().any(|effect| matches!(effect, Effect::Receive(..))), "{effects:?}");
     // One that keeps its second name is a trick.
     let name = format!("alice_{}.py", id(2));
-    let trick = Found { kind: Kind::Linked, unchanged_for: Duration::from_secs(1), ..found(&name, 3) };
+    let trick = Found { kind: Kind::Linked, unchanged_for: Duration::from_secs(10), ..found(&name, 3) };
     assert_eq!(refusals(&machine.handle(after(3), Input::Listing(vec![trick]))), [Refusal::NotAFile]);
 }
 
@@ -191,7 +191,7 @@ fn a_second_name_is_a_trick_only_when_it_stays() {
         let file = found(&format!("alice_{}.py", id(1)), 10);
         vec![Found { kind, unchanged_for, renamed_in: false, ..file }]
     };
-    let (now, later) = (Duration::from_millis(3), Duration::from_secs(2));
+    let (now, later) = (Duration::from_millis(3), Duration::from_secs(11));
     assert_eq!(refusals(&machine.handle(after(1), Input::Listing(file(Kind::Linked, now)))), []);
     let effects = machine.handle(after(2), Input::Listing(file(Kind::Plain, later)));
     assert!(effects.iter().any(|effect| matches!(effect, Effect::Receive(..))), "{effects:?}");
