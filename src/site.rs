@@ -4,6 +4,7 @@ mod contest;
 mod downloads;
 mod letters;
 mod live;
+mod looks;
 mod pages;
 mod publish;
 mod rebuild;

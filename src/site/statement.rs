@@ -10,6 +10,8 @@ use math_core::{LatexToMathML, MathCoreConfig, MathDisplay};
 use pulldown_cmark::{CodeBlockKind, CowStr, Event, HeadingLevel, Options, Parser, Tag, TagEnd, html};
 use serde::Serialize;
 
+use super::looks::by_class;
+
 /// More than this of it is not read, in bytes.
 const LONGEST: u64 = 1 << 20;
 
@@ -98,7 +100,7 @@ fn statement(text: &str) -> Statement {
     }
     let mut html = String::new();
     html::push_html(&mut html, events.into_iter());
-    Statement { html, titled, sections }
+    Statement { html: by_class(&html), titled, sections }
 }
 
 /// Markup of this program's own.
@@ -174,6 +176,8 @@ mod tests {
             "{}",
             statement.html
         );
+        let aligned = html("| a | b | c |\n|:--|:-:|--:|\n| 1 | 2 | 3 |\n");
+        assert!(aligned.contains("<td class=\"to-middle\">2</td><td class=\"to-end\">3</td>"), "{aligned}");
         assert!(!html("plain").contains('#') && !super::statement("plain").titled);
     }
 
@@ -210,5 +214,7 @@ mod tests {
         );
         assert!(html("$\\nonsense{a}$").contains("<code>\\nonsense{a}</code>"), "{}", html("$\\nonsense{a}$"));
         assert!(html("it costs $5 and $6").contains("it costs $5 and $6"));
+        let cases = html("$$\\begin{cases} 1 & x > 0 \\\\ 0 \\end{cases}$$");
+        assert!(cases.contains("<mtd class=\"to-start flush-end\">") && !cases.contains("style="), "{cases}");
     }
 }
