@@ -34,10 +34,13 @@ pub(super) fn write(home: &Home, history: &History, rules: &Rules, health: Healt
 
 fn text(history: &History, rules: &Rules, health: Health) -> String {
     let mut out = String::new();
+    // A collector's folder may hold the files of several competitions: two series of one name and the same labels are an error there.
+    let title = rules.config.competition.title.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
     let mut put = |name: &str, kind: &str, help: &str, values: &[(&str, f64)]| {
         let _ = writeln!(out, "# HELP podium_{name} {help}\n# TYPE podium_{name} {kind}");
-        for (labels, value) in values {
-            let _ = writeln!(out, "podium_{name}{labels} {value}");
+        for (label, value) in values {
+            let comma = if label.is_empty() { "" } else { "," };
+            let _ = writeln!(out, "podium_{name}{{competition=\"{title}\"{comma}{label}}} {value}");
         }
     };
     let number = |yes: bool| if yes { 1.0 } else { 0.0 };
@@ -64,7 +67,7 @@ fn text(history: &History, rules: &Rules, health: Health) -> String {
         "queue",
         "gauge",
         "Submissions without a result.",
-        &[("{state=\"waiting\"}", count(waiting)), ("{state=\"running\"}", count(running))],
+        &[("state=\"waiting\"", count(waiting)), ("state=\"running\"", count(running))],
     );
     let first = history.waiting().next().map(|first| first.receipt.at);
     put("queue_oldest_seconds", "gauge", "How long the first in line has waited.", &[("", ago(first))]);
@@ -79,12 +82,12 @@ fn text(history: &History, rules: &Rules, health: Health) -> String {
     if let Some(usual) = history.usual() {
         put(
             "judging_seconds",
-            "summary",
+            "gauge",
             "How long the latest judgings took.",
             &[
-                ("{quantile=\"0.1\"}", usual.quick.as_secs_f64()),
-                ("{quantile=\"0.5\"}", usual.median.as_secs_f64()),
-                ("{quantile=\"0.9\"}", usual.slow.as_secs_f64()),
+                ("quantile=\"0.1\"", usual.quick.as_secs_f64()),
+                ("quantile=\"0.5\"", usual.median.as_secs_f64()),
+                ("quantile=\"0.9\"", usual.slow.as_secs_f64()),
             ],
         );
     }

@@ -9,11 +9,14 @@ fn the_daemon_tells_prometheus_how_it_is_and_leaves_nothing_behind() {
     contest.hand_in("ann", "py", answer("1"));
     let file = contest.path("results/metrics.prom");
     let read = || std::fs::read_to_string(&file).unwrap_or_default();
-    contest.wait_for("a judged submission in the numbers", || read().contains("\npodium_submissions_judged_total 1\n"));
+    contest.wait_for("a judged submission in the numbers", || {
+        read().contains("\npodium_submissions_judged_total{competition=\"Numbers\"} 1\n")
+    });
     let text = read();
-    for line in
-        ["podium_held 0", "podium_open 1", "podium_queue{state=\"waiting\"} 0", "podium_submissions_accepted_total 1"]
+    for (name, label, value) in
+        [("held", "", 0), ("open", "", 1), ("queue", ",state=\"waiting\"", 0), ("submissions_accepted_total", "", 1)]
     {
+        let line = format!("podium_{name}{{competition=\"Numbers\"{label}}} {value}");
         assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
     }
     // Every sample belongs to a name that was described.
