@@ -132,7 +132,11 @@ fn results(archive: &mut Archive, home: &Home, head: Option<Head>) -> Result<(),
         }
         length = end;
         match &record.event {
-            Event::Accepted(accepted) => kept.push(home.source(accepted.submission, &accepted.language)),
+            Event::Accepted(accepted) => {
+                kept.push(home.source(accepted.submission, &accepted.language));
+                // What its check said, where there was one and it said something.
+                kept.extend(Some(home.check_log(accepted.submission)).filter(|path| path.exists()));
+            }
             // What was reused is kept where it was.
             Event::Judged(judged) if judged.reused.is_none() => kept.extend(judged.cases.iter().flat_map(|case| {
                 case.files.iter().map(|file| home.kept(judged.submission, judged.attempt, &case.case, &file.name))

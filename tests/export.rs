@@ -14,7 +14,8 @@ use support::{Competition, Contest, HIDDEN_CASE, HIDDEN_TAG, STAFF_TAG, Site, an
 /// Two students and a reference entry, judged; the board closed unless said otherwise.
 fn a_class(state: &str) -> Contest {
     let users = [("ann", "student"), ("ben", "student"), ("prof", "superuser")];
-    let mut contest = Competition::new("Numbers").users(&users).set("score.show_reference", true).start();
+    let contest = Competition::new("Numbers").users(&users).set("score.show_reference", true);
+    let mut contest = contest.set("languages.py.check", vec!["echo", "looked at"]).start();
     contest.hand_in("ann", "py", answer("5"));
     contest.hand_in("ben", "py", answer("3"));
     contest.hand_in("ben", "py", "import sys\nprint('words', file=sys.stderr)\nsys.exit(1)");
@@ -104,7 +105,16 @@ fn the_scores_of_a_full_zip_come_out_of_the_log_in_it() {
     let home = contest.outside("full.zip.d/numbers/home").display().to_string();
     podium(["--home", &home, "verify"]).exits(0).says("all good");
     podium(["--home", &home, "build"]).exits(0);
-    let built = without_private(Site::of(&Path::new(&home).join("public")));
+    let built = Site::of(&Path::new(&home).join("public"));
+    // What a check said is in no line of the log, and on the private pages all the same.
+    let told = |site: &Site, name: &str| String::from_utf8_lossy(&site.0[name]).into_owned();
+    let logs: Vec<&String> = built.0.keys().filter(|name| name.ends_with("/log.txt")).collect();
+    assert_eq!(logs.len(), 4);
+    for log in logs {
+        assert!(told(&built, log).contains("looked at"), "{}", told(&built, log));
+        assert_eq!(told(&built, log), told(&contest.site(), log));
+    }
+    let built = without_private(built);
     built.assert_same(&below(&files, "site/"));
     assert!(built.0.contains_key("leaderboard.json"));
     // Everything that judging needs is there, too: the cases with their names, the evaluator, who is who.
