@@ -76,8 +76,7 @@ impl Score {
         let Score::Finite(number) = self else {
             return None;
         };
-        let digits = format!("{number:.14e}").parse::<f64>().unwrap_or(*number);
-        let exact = digits.to_string();
+        let exact = meant(*number).to_string();
         (exact.parse().ok() != format!("{number:.*}", usize::from(decimals)).parse::<f64>().ok()).then_some(exact)
     }
 
@@ -97,9 +96,17 @@ impl Score {
     }
 }
 
+/// The number without its sixteenth digit, which an addition in binary leaves behind.
+#[must_use]
+pub fn meant(number: f64) -> f64 {
+    format!("{number:.14e}").parse().unwrap_or(number)
+}
+
 /// Groups the digits before the point by U+202F, as ISO 80000 has it.
 fn grouped(number: &str) -> String {
     let (sign, digits) = number.strip_prefix('-').map_or(("", number), |rest| ("-", rest));
+    // What rounds to nothing has no sign.
+    let sign = if digits.bytes().any(|b| (b'1'..=b'9').contains(&b)) { sign } else { "" };
     let (whole, rest) = digits.split_at(digits.find('.').unwrap_or(digits.len()));
     let mut out = String::from(sign);
     for (i, digit) in whole.chars().enumerate() {
@@ -217,6 +224,7 @@ mod tests {
         assert_eq!(Score::Finite(1184.0).shown(0), "1184");
         assert_eq!(Score::Finite(-1_234_567.891).shown(2), "-1\u{202f}234\u{202f}567.89");
         assert_eq!(Score::Infeasible.shown(2), "∞");
+        assert_eq!([-0.4, -0.6, -1e-9].map(|number| Score::Finite(number).shown(0)), ["0", "-1", "0"]);
         let brief = |number: f64| Score::Finite(number).brief();
         assert_eq!(
             [0.0, 0.25, 0.0005, -0.000_012_34, 12_345.5].map(brief),

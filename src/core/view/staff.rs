@@ -14,7 +14,7 @@ use crate::core::ids::{CaseName, Number, UserName};
 use crate::core::outcome::score_under;
 use crate::core::record::{CaseResult, Judged, moment};
 use crate::core::rules::Rules;
-use crate::core::score::Score;
+use crate::core::score::{Score, meant};
 use crate::core::text::{visible, visible_lines};
 use crate::core::users::Role;
 use crate::core::verdict::{Fault, Verdict};
@@ -377,7 +377,7 @@ pub fn sheet(dossier: &Dossier, rules: &Rules, kept: KeptTexts<'_>) -> Sheet {
             facts.add("kernel", &host.kernel);
             facts.add("cores", format!("{}{}", host.cores, if host.pinned { ", its own" } else { "" }));
             if let Some(load) = host.load {
-                facts.add("load", plain(load));
+                facts.add("load", meant(load).to_string());
             }
         }
     }
@@ -413,7 +413,7 @@ fn case_sheet(case: &CaseResult, rules: &Rules, kept: KeptTexts<'_>) -> CaseShee
         }
     }
     for (name, number) in &case.metrics {
-        facts.add(&format!("metric {}", visible(name, 80)), plain(*number));
+        facts.add(&format!("metric {}", visible(name, 80)), meant(*number).to_string());
     }
     if let Some(output) = case.output_sha256 {
         facts.add("output sha256", output);
@@ -436,17 +436,12 @@ impl Facts {
     }
 }
 
-/// A score, without the last digits of sums that are no whole multiples of two.
+/// A score, with all of its digits that mean something.
 fn written(score: Score) -> String {
     match score {
-        Score::Finite(number) => plain(number),
+        Score::Finite(number) => meant(number).to_string(),
         Score::Infeasible => score.to_string(),
     }
-}
-
-fn plain(number: f64) -> String {
-    let text = format!("{number:.6}");
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 fn seconds(number: f64) -> String {
