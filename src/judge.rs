@@ -19,7 +19,7 @@ use crate::core::digest::Digest;
 use crate::core::ids::CaseName;
 use crate::core::machine::{Report, Trouble};
 use crate::core::order::Seed;
-use crate::core::record::{CaseResult, Kept, Provenance};
+use crate::core::record::{CaseResult, Granted, Kept, Provenance};
 use crate::core::rules::Rules;
 use crate::core::verdict::Verdict;
 use crate::files;
@@ -126,6 +126,7 @@ pub async fn judge(
         cases_sha256: judging.material.cases_sha256,
         config_sha256: judging.rules.config_sha256,
         settings_sha256: Some(judging.rules.config.judging_sha256(&judging.language)),
+        limits: Some(Granted::of(&judging.rules.config.limits)),
         engine: judging.identity.engine.clone(),
         image: judging.identity.image.clone(),
         order: judging.order.clone(),

@@ -46,6 +46,9 @@
   const thisYear = dates({ weekday: 'short', day: 'numeric', month: 'short' });
   const otherYear = dates({ day: 'numeric', month: 'short', year: 'numeric' });
   const date = (at) => (new Date(at).getFullYear() === new Date().getFullYear() ? thisYear : otherYear).format(at);
+  // Whoever comes from another zone reads which one is meant.
+  const zone = dates({ timeZoneName: 'short' });
+  const zoned = (at) => `${date(at)} ${zone.formatToParts(at).find((part) => part.type === 'timeZoneName').value}`;
 
   /* 75 -> "1 min 15 s", or "1 min" with `units` 1. */
   function length(seconds, units = 2) {
@@ -61,8 +64,8 @@
   function words(at, as) {
     const past = Math.floor((now() - at) / 1000);
     switch (as) {
-      case 'at': return date(at);
-      case 'until': return past < 0 ? t('to_come', { date: date(at), time: length(-past) }) : date(at);
+      case 'at': return zoned(at);
+      case 'until': return past < 0 ? t('to_come', { date: zoned(at), time: length(-past) }) : zoned(at);
       case 'for': return t('ago', { time: length(Math.max(past, 0)) });
       default: return past < 5 ? t('just_now') : past < 30 * 86400 ? t('ago', { time: length(past, 1) }) : date(at);
     }
@@ -137,8 +140,10 @@
     const cell = row.cells[order.column];
     if (order.column === 0 || order.column === 2) return places.get(row.id);
     if (order.column === 1) return nameOf(row);
-    const text = cell.querySelector('time')?.dateTime ?? cell.textContent;
-    return cell.querySelector('time') ? text : text.trim() ? Number(text.replace(said.decimal, '.').replace(/[^\d.e+-]/g, '')) : Infinity;
+    const time = cell.querySelector('time'), text = cell.firstChild?.textContent.trim();
+    if (time) return time.dateTime;
+    // What is not there comes last either way.
+    return text ? Number(text.replaceAll(said.group, '').replace(said.decimal, '.').replace(/[^\d.e+-]/g, '')) : order.down ? -Infinity : Infinity;
   }
 
   function sort(doc) {
@@ -151,7 +156,8 @@
         button.append(...head.childNodes);
         head.append(button);
       }
-      const way = order ? column === order.column && (order.down ? 'descending' : 'ascending') : column === 2 && ranking;
+      const up = column === 2 ? ranking : 'ascending', down = up === 'ascending' ? 'descending' : 'ascending';
+      const way = order ? column === order.column && (order.down ? down : up) : column === 2 && ranking;
       if (way) head.setAttribute('aria-sort', way); else head.removeAttribute('aria-sort');
     });
     const rows = rowsIn(doc), keys = new Map(order ? rows.map((row) => [row, key(row)]) : []);
@@ -183,8 +189,9 @@
   document.addEventListener('click', ({ target }) => {
     const head = target.closest('.board thead button')?.closest('th');
     if (head) {
-      const again = order?.column === head.cellIndex;
-      order = !again ? { column: head.cellIndex, down: false } : order.down ? null : { ...order, down: true };
+      const column = head.cellIndex;
+      // The order of ranks is there from the beginning: what is new of it is its reverse.
+      order = order?.column !== column ? { column, down: column === 0 || column === 2 } : order.down ? null : { column, down: true };
       refine();
       say('say', order ? t('sorted', { column: head.innerText }) : t('sorted_by_rank'));
     }
@@ -339,7 +346,7 @@
     const missed = silent && (html.classList.contains('open') || queued > 0);
     const note = lost
       ? pieces('lost', { at: timeOf(reached, 'at') })
-      : missed ? pieces('silent', { at: timeOf(alive, 'at') }) : [];
+      : missed ? pieces('silent', { at: timeOf(alive, 'at') }) : queue?.held && !$('held') ? pieces('held', { why: queue.held }) : [];
     const text = note.map((part) => part.textContent ?? part).join('');
     if (text !== shown) {
       shown = text;

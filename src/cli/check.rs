@@ -248,7 +248,7 @@ fn render(pages: &Pages, source: Source<'_>) -> Vec<RenderError> {
     let about = AboutPage { rules: view::rules_page(source), statement: None };
     let mut made = vec![
         rows.and_then(|rows| pages.board(&live, &board.page, &rows)),
-        pages.render(Kind::QUEUE, &live, &view::queue(source, None).0),
+        pages.render(Kind::QUEUE, &live, &view::queue(source, None, None).0),
         pages.render(Kind::ABOUT, &site, &about),
         pages.render(Kind::FEED, &site, &view::feed(source, &tables)),
     ];

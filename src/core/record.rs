@@ -3,7 +3,7 @@
 //! The fields `v, seq, at, prev, event` are a contract, as are the names of the events. Format versions:
 //!
 //! - 1: the first. Since then, in lines of the same version: `discarded`, `judged.reused`, `provenance.settings_sha256`,
-//!   `rejected.set_aside`, `board.frozen`.
+//!   `rejected.set_aside`, `board.frozen`, `provenance.limits`.
 //!
 //! A reader takes lines of its own version with fields and events that it does not know, so that an older Podium can still read what
 //! a newer one of the same version added.
@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::config::Board;
+use super::config::{Board, Limits};
 use super::digest::Digest;
 use super::ids::{CaseName, Extension, Number, SubmissionId, UserName};
 use super::order::Seed;
@@ -267,6 +267,9 @@ pub struct Provenance {
     /// What of config.toml made this judgement; `None` in lines of before this was recorded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub settings_sha256: Option<Digest>,
+    /// What each program was given; `None` in lines of before this was recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<Granted>,
     /// The engine and its version.
     pub engine: String,
     /// The image.
@@ -277,6 +280,29 @@ pub struct Provenance {
     /// Where it was made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<Host>,
+}
+
+/// What a program was given in each case, as far as its use of it is told.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Granted {
+    /// CPU time, in seconds.
+    pub cpu_seconds: f64,
+    /// Wall time, in seconds.
+    pub wall_seconds: f64,
+    /// Memory, in bytes.
+    pub memory_bytes: u64,
+}
+
+impl Granted {
+    /// What programs are given under these limits.
+    #[must_use]
+    pub fn of(limits: &Limits) -> Self {
+        Self {
+            cpu_seconds: limits.cpu.as_secs_f64(),
+            wall_seconds: limits.wall.as_secs_f64(),
+            memory_bytes: limits.memory,
+        }
+    }
 }
 
 /// What lets one judge the noise of the clocks.
@@ -547,6 +573,7 @@ pub(crate) mod tests {
                         cases_sha256: Digest::ZERO,
                         config_sha256: Digest::ZERO,
                         settings_sha256: Some(Digest::of(b"settings")),
+                        limits: Some(Granted { cpu_seconds: 0.5, wall_seconds: 30.0, memory_bytes: 1 << 28 }),
                         engine: "scripted".into(),
                         image: "none".into(),
                     }),

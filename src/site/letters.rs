@@ -18,7 +18,7 @@ impl Line {
     /// As it was when the log's last line was written: a function of the log, as everything in an outbox.
     fn of(&self, source: Source<'_>) -> &BTreeMap<Number, Waiting> {
         self.0.get_or_init(|| {
-            let (_, json) = view::queue(source, None);
+            let (_, json) = view::queue(source, None, None);
             json.into_waiting().into_iter().map(|entry| (entry.submission, entry)).collect()
         })
     }

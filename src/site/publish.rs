@@ -248,7 +248,7 @@ impl Publisher {
     /// # Errors
     /// As [`Publisher::publish`].
     pub fn queue(&self, source: Source<'_>, life: &Life) -> Result<(), PublishError> {
-        let (page, json) = view::queue(source, life.alive_at);
+        let (page, json) = view::queue(source, life.alive_at, life.held.as_deref());
         self.json("queue.json", &json)?;
         self.page("queue.html", Kind::QUEUE, &view::live_site(source, life.held.as_deref()), &page)
     }
@@ -274,7 +274,7 @@ impl Publisher {
             }
             return Ok(());
         }
-        let queue = bytes("queue.json", &view::queue(source, life.alive_at).1)?;
+        let queue = bytes("queue.json", &view::queue(source, life.alive_at, life.held.as_deref()).1)?;
         for user in &users {
             first.note(self.posted(user, self.letters.queue(user, &queue)));
         }

@@ -79,6 +79,28 @@ async fn a_reader_sorts_by_any_column_and_comes_back_to_the_ranks() {
     browser.run(&format!("{}.click()", head("Name"))).await;
     browser.until(&format!("{NAMES}.join() === window.ranked")).await;
 
+    // The order of ranks is there already: the score's button turns it round, and says so.
+    browser.run(&format!("{}.click()", head("Score"))).await;
+    browser.until(&format!("{NAMES}.reverse().join() === window.ranked")).await;
+    browser.until("document.querySelector('.board [aria-sort=descending]').textContent === 'Score'").await;
+    browser.run(&format!("{}.click()", head("Score"))).await;
+    browser.until(&format!("{NAMES}.join() === window.ranked")).await;
+
+    // What is not there comes last either way, and what stands beside a number is no part of it.
+    browser.run("document.querySelectorAll('.board tbody tr')[2].cells[7].textContent = ''").await;
+    browser.run("window.blank = document.querySelectorAll('.board tbody tr')[2].id").await;
+    browser.run("document.querySelectorAll('.board tbody tr')[1].cells[7].innerHTML = '999999<small>+1</small>'").await;
+    browser.run("window.most = document.querySelectorAll('.board tbody tr')[1].id").await;
+    let last = |place: usize| format!("[...document.querySelectorAll('.board tbody tr')].at(-{place}).id");
+    browser.run(&format!("{}.click()", head("moves"))).await;
+    browser.until(&format!("{} === window.blank && {} === window.most", last(1), last(2))).await;
+    browser.run(&format!("{}.click()", head("moves"))).await;
+    browser
+        .until(&format!("{} === window.blank && document.querySelector('.board tbody tr').id === window.most", last(1)))
+        .await;
+    browser.run(&format!("{}.click()", head("moves"))).await;
+    browser.until(&format!("{NAMES}.join() === window.ranked")).await;
+
     // Numbers by their value, by keyboard: Enter on the button.
     browser.run(&format!("{}.focus()", head("Tries"))).await;
     browser.page.active_element().await.expect("the button").send_keys("\n").await.expect("Enter");

@@ -74,8 +74,9 @@ for one in judgements.values():
 
 state = endpoint(base + "state")
 assert state["started"] == contest["start_time"]
-passed = [state[name] for name in ("started", "ended", "finalized", "end_of_updates") if state[name]]
-assert len(set(passed)) == len(passed) and passed == sorted(passed), state
+for names in (("started", "frozen", "ended", "thawed", "end_of_updates"), ("ended", "finalized", "end_of_updates")):
+    passed = [state[name] for name in names if state.get(name)]
+    assert len(set(passed)) == len(passed) and passed == sorted(passed), state
 
 board = endpoint(base + "scoreboard")
 check(board["time"], TIME, "scoreboard")

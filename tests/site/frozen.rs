@@ -45,6 +45,7 @@ async fn from_its_moment_on_a_board_stays_as_it_is_until_it_closes() {
     browser.until("document.querySelector('.state b').textContent === 'Frozen'").await;
     browser.until("document.querySelector('.lede').textContent.includes('Frozen since')").await;
     assert!(contest.events("board").last().is_some_and(|line| line["frozen"] == true && line["state"] == "open"));
+    contest.wait_for_site();
     let before = told(&contest);
     assert!(contest.board()["frozen_since"].is_string());
 

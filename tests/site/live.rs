@@ -51,6 +51,29 @@ async fn every_page_says_when_the_daemon_is_late_and_when_it_is_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn every_page_says_that_judging_is_held_and_promises_no_time_meanwhile() {
+    let contest = Competition::new("Numbers").start();
+    contest.hand_in("ann", "py", answer("5"));
+    contest.wait_for_judged(1);
+    contest.set("sandbox.image", "/no-such-folder");
+    contest.wait_for("judging is held", || contest.queue()["held"].is_string());
+    let (site, _server) = beside(&contest).await;
+    let browser = Browser::open(Look::DESK).await;
+    for page in ["about.html", "u/ann/index.html"] {
+        browser.page.goto(&format!("{site}{page}")).await.expect("a page");
+        browser.until(&format!("/^Judging is held: .*no-such-folder/.test({NOTE}) /* {page} */")).await;
+    }
+    // These say so themselves, and once is enough.
+    for page in ["index.html", "queue.html"] {
+        browser.page.goto(&format!("{site}{page}")).await.expect("a page");
+        browser.until("document.getElementById('pulse').textContent !== ''").await;
+        browser.until("document.getElementById('held').textContent.includes('no-such-folder')").await;
+        assert_eq!(browser.run(&format!("return {NOTE}")).await, "", "{page}");
+    }
+    browser.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn nobody_misses_the_daemon_once_all_is_over() {
     let contest = of(Competition::new("Numbers").set("competition.state", "closed"), &["5", "2", "--state", "closed"]);
     let (site, _server) = beside(&contest).await;

@@ -26,6 +26,9 @@ async fn times_are_in_the_readers_zone_and_utc_is_at_hand() {
                 .await;
             browser.until("document.querySelector('.state time').title === '2099-07-01 12:00:00 UTC'").await;
             browser
+                .until(&format!("/(GMT|UTC|EDT)/.test(document.querySelector('.state time').textContent) /* {zone} */"))
+                .await;
+            browser
                 .until("[...document.querySelectorAll('time')].every((time) => time.title === `${time.dateTime.slice(0, 19).replace('T', ' ')} UTC`)")
                 .await;
         }

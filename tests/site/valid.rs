@@ -33,6 +33,11 @@ fn every_page_is_valid_html() {
             .output()
             .expect("java is installed: scripts/setup test does it");
         assert!(output.status.success(), "{state}: {}", String::from_utf8_lossy(&output.stderr));
+        // The content policy lets no browser act by them.
+        for page in pages(&contest) {
+            let text = std::fs::read_to_string(&page).expect("a page");
+            assert!(!text.contains(" style=\""), "{state}: {} has a style attribute", page.display());
+        }
     }
     // It does find fault.
     let contest = ten_days(&["1", "1"]);

@@ -161,8 +161,27 @@ fn overlay(over: &mut Written, tag: &str, text: &str, known: &BTreeMap<String, M
             complain(text);
             continue;
         }
+        if key == format!("{LANGUAGE}.locale") && !is_locale(message.text()) {
+            complain(format!(
+                "{:?} is no language tag, such as en or pt-BR: browsers would stop at it",
+                message.text()
+            ));
+            continue;
+        }
         over.insert(key, (message, line));
     }
+}
+
+/// Whether browsers take it for a language: parts of letters and digits, the first of letters alone (the shape of RFC 5646).
+fn is_locale(tag: &str) -> bool {
+    let mut parts = tag.split('-');
+    let first = parts.next().unwrap_or_default();
+    let fits =
+        |part: &str, least: usize| (least..=8).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_alphanumeric());
+    fits(first, 2)
+        && first.bytes().all(|b| b.is_ascii_alphabetic())
+        && first.len() != 4
+        && parts.all(|part| fits(part, 2))
 }
 
 fn nearest(key: &str, known: &BTreeMap<String, Message>) -> String {
@@ -272,7 +291,7 @@ impl Language {
             .filter_map(|(key, message)| Some((key.strip_prefix(SCRIPT)?.strip_prefix('.')?, message)))
             .map(|(key, message)| (key.to_owned(), message.json()))
             .collect();
-        for key in ["locale", "decimal"] {
+        for key in ["locale", "decimal", "group"] {
             let text = self.messages.get(&format!("{LANGUAGE}.{key}")).map_or("", Message::text);
             words.insert(key.to_owned(), text.into());
         }

@@ -67,6 +67,7 @@ fn what_is_wrong_is_named_with_file_line_and_key() {
             format!("{file}:2: words.byte: mny is no class"),
         ),
         ("[board]\nfind = { one = \"1\", other = \"2\" }", format!("{file}:2: board.find: ")),
+        ("[language]\nlocale = \"pt_BR\"", format!("{file}:2: language.locale: \"pt_BR\" is no language tag")),
         ("find = \"x\"", format!("{file}:1: find: has to stand in a table")),
         ("[board]\nfind = ", format!("{file}:2: ")),
     ] {

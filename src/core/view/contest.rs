@@ -353,13 +353,17 @@ impl<'a> Contest<'a> {
     /// `teams`: the users who submitted.
     pub fn teams(&self) -> impl Iterator<Item = Team> {
         let users = &self.source.rules.users;
-        self.source.history.users().map(|(user, submissions)| {
-            let role = users.role_in_history(user, submissions.last().map(|last| last.role));
+        self.source.history.users().filter_map(|(user, submissions)| {
+            let last = submissions.last().map(|last| last.role);
+            if last.is_some_and(|role| self.source.is_unlisted(user, role)) {
+                return None;
+            }
+            let role = users.role_in_history(user, last);
             let group = match role {
                 Role::Student => STUDENTS,
                 Role::Evaluator | Role::Superuser => REFERENCE,
             };
-            Team { id: user.clone(), name: user.clone(), label: user.clone(), group_ids: [group] }
+            Some(Team { id: user.clone(), name: user.clone(), label: user.clone(), group_ids: [group] })
         })
     }
 
@@ -372,8 +376,8 @@ impl<'a> Contest<'a> {
             started: self.start.map(moment::text),
             frozen: self.frozen().map(moment::text),
             ended: ended.map(moment::text),
-            // Closing shows everything.
-            thawed: self.frozen().and(ended).map(moment::text),
+            // Closing shows everything; the specification wants this later than the end.
+            thawed: self.frozen().and(ended).map(|ended| moment::text(ended + A_MOMENT)),
             finalized: settled.map(moment::text),
             end_of_updates: settled.map(|at| moment::text(at + A_MOMENT)),
         }
@@ -404,9 +408,15 @@ impl<'a> Contest<'a> {
         judged.unwrap_or(ended).max(ended + A_MOMENT)
     }
 
+    /// Everybody's submissions, but for those of staff whom the rules keep off the board.
+    fn listed(&self) -> impl Iterator<Item = &Submission> {
+        let submissions = self.source.history.submissions().iter();
+        submissions.filter(|submission| !self.source.is_unlisted(&submission.user, submission.role))
+    }
+
     /// `submissions`
     pub fn submissions(&self) -> impl Iterator<Item = SubmissionObject> {
-        self.source.history.submissions().iter().map(|submission| self.submission(submission))
+        self.listed().map(|submission| self.submission(submission))
     }
 
     fn submission(&self, submission: &Submission) -> SubmissionObject {
@@ -424,7 +434,7 @@ impl<'a> Contest<'a> {
 
     /// `judgements`
     pub fn judgements(&self) -> impl Iterator<Item = Judgement> {
-        self.source.history.submissions().iter().filter_map(|submission| self.judgement(submission))
+        self.listed().filter_map(|submission| self.judgement(submission))
     }
 
     fn judgement(&self, submission: &Submission) -> Option<Judgement> {
@@ -515,9 +525,8 @@ impl<'a> Contest<'a> {
     }
 
     fn happened(&self) -> Vec<Happened> {
-        let submissions = self.source.history.submissions();
-        let submitted = submissions.iter().map(|one| (one.receipt.at, Happened::Submitted(one.number)));
-        let judged = submissions.iter().filter_map(|one| Some((judged_at(one)?, Happened::Judged(one.number))));
+        let submitted = self.listed().map(|one| (one.receipt.at, Happened::Submitted(one.number)));
+        let judged = self.listed().filter_map(|one| Some((judged_at(one)?, Happened::Judged(one.number))));
         let mut all: Vec<_> = submitted.chain(judged).collect();
         all.sort_unstable();
         all.into_iter().map(|(_, what)| what).collect()

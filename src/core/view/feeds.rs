@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::{JSON_VERSION, Source, Tables};
-use crate::core::config::Better;
+use crate::core::config::{Better, Board};
 use crate::core::digest::Digest;
 use crate::core::history::{State, Submission};
 use crate::core::ids::{Extension, Number, UserName};
@@ -95,6 +95,8 @@ pub struct FeedEntry {
     pub user: UserName,
     /// When the submission was accepted.
     pub at: String,
+    /// When everybody could first read this: when it was judged or, of a total score, when the board was closed.
+    pub updated_at: String,
     /// The score, rounded for people.
     pub shown: String,
     /// Whether nobody had a better or an equal one before.
@@ -142,21 +144,36 @@ pub fn feed(source: Source<'_>, tables: &Tables) -> FeedPage {
             leads
         })
         .collect();
-    let entry = |((user, step), leads): ((&UserName, &Step), bool)| FeedEntry {
-        id: urn(&format!("{} {} {}", step.submission.0, user, moment::text(step.at))),
-        user: user.clone(),
-        at: moment::text(step.at),
-        shown: step.score.shown(config.score.decimals),
-        leads,
+    // A total is another thing than the public score before it, with a name of its own.
+    let (scores, closed_at) = match source.board() {
+        Board::Open => ("public", None),
+        Board::Closed => ("total", source.history.closed_at()),
+    };
+    let entry = |((user, step), leads): ((&UserName, &Step), bool)| {
+        let judged_at = match source.history.get(step.submission).map(|submission| &submission.state) {
+            Some(State::Judged { at, .. }) => *at,
+            Some(State::Waiting | State::Running { .. }) | None => step.at,
+        };
+        FeedEntry {
+            id: urn(&format!("{scores} {} {} {}", step.submission.0, user, moment::text(step.at))),
+            user: user.clone(),
+            at: moment::text(step.at),
+            updated_at: moment::text(judged_at.max(closed_at.unwrap_or(judged_at))),
+            shown: step.score.shown(config.score.decimals),
+            leads,
+        }
     };
     let entries: Vec<FeedEntry> = latest.into_iter().zip(leads).rev().map(entry).collect();
     // A feed is known by its first submission: the same in every generation of the site.
     let first = source.history.submissions().first().map(|first| first.receipt.at);
     FeedPage {
         id: urn(&format!("feed {}", first.map(moment::text).unwrap_or_default())),
+        // Moments of one form sort as texts.
         updated_at: entries
-            .first()
-            .map_or_else(|| moment::text(first.unwrap_or(DateTime::<Utc>::UNIX_EPOCH)), |latest| latest.at.clone()),
+            .iter()
+            .map(|entry| entry.updated_at.clone())
+            .max()
+            .unwrap_or_else(|| moment::text(first.unwrap_or(DateTime::<Utc>::UNIX_EPOCH))),
         entries,
     }
 }
@@ -177,8 +194,9 @@ fn urn(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::config::Board;
     use crate::core::story::{Story, rules};
+    use crate::core::users::Users;
+    use crate::core::view::{Beside, Contest};
 
     fn told() -> Story {
         let mut story = Story::default();
@@ -232,9 +250,54 @@ mod tests {
         let told: Vec<_> =
             feed.entries.iter().map(|entry| (entry.user.as_str(), entry.shown.as_str(), entry.leads)).collect();
         assert_eq!(told, [("ann", "9", false), ("ben", "2", true), ("ann", "10", true)]);
-        assert_eq!(feed.updated_at, "1970-01-01T00:00:07.000Z");
+        assert_eq!(feed.updated_at, "1970-01-01T00:00:09.000Z", "when the latest was judged");
         let ids: std::collections::BTreeSet<_> = feed.entries.iter().map(|entry| &entry.id).collect();
         assert_eq!(ids.len(), 3);
+    }
+
+    #[test]
+    fn a_total_is_an_entry_of_its_own_that_came_with_the_closing() {
+        let (mut story, rules) = (told(), rules(""));
+        let entries = |story: &Story| feed(story.source(&rules), &Tables::new(story.source(&rules))).entries;
+        let open = entries(&story);
+        assert!(open.iter().all(|entry| entry.updated_at > entry.at), "a result comes after its submission: {open:?}");
+        story.board(Board::Closed);
+        let closed = entries(&story);
+        let closing = moment::text(story.history.head().expect("a line").at);
+        assert!(closed.iter().all(|entry| entry.updated_at == closing), "{closed:?}");
+        assert!(closed.iter().all(|new| open.iter().all(|old| old.id != new.id)), "readers would not look again");
+    }
+
+    #[test]
+    fn of_staff_who_are_not_on_the_board_nothing_shows() {
+        let mut story = told();
+        story.scores("prof", [0.25, 0.25, 0.25]);
+        let number = story.history.submissions().last().expect("it was handed in").number;
+        for (shown, extra) in [(false, ""), (true, "[score]\nshow_reference = true\n")] {
+            let mut rules = rules(extra);
+            rules.users = Users::parse("username,password,role\nann,,student\nprof,,superuser\n").expect("users");
+            let source = story.source(&rules);
+            let submission = story.history.get(number).expect("it is there");
+            assert_eq!(source.hides(submission), !shown);
+            assert_eq!(NewResult::new(source, submission).is_some(), shown);
+            let page = crate::core::view::user(source, &submission.user);
+            assert_eq!((page.best.is_some(), page.submissions[0].shown.is_some()), (shown, shown), "{page:?}");
+            assert_eq!(page.submissions[0].verdict.is_some(), shown);
+            let finished = crate::core::view::queue(source, None, None).0.recent;
+            assert_eq!(finished[0].verdict.is_some(), shown, "{finished:?}");
+            // The sender reads it.
+            let judged = source.judged(submission).expect("it can be read");
+            let (own, json) = crate::core::view::submission(source, submission, judged.as_ref(), Beside::default());
+            assert_eq!((own.hidden, own.verdict.is_some(), own.public_score.as_deref()), (false, true, Some("0")));
+            assert!(serde_json::to_string(&json).expect("JSON").contains("0.5"));
+            let mut closed = Story::default();
+            closed.scores("ann", [1.0, 1.0, 1.0]);
+            closed.scores("prof", [0.25, 0.25, 0.25]);
+            closed.board(Board::Closed);
+            let contest = Contest::new(closed.source(&rules));
+            let told = (contest.teams().count(), contest.submissions().count(), contest.judgements().count());
+            assert_eq!(told, if shown { (2, 2, 2) } else { (1, 1, 1) });
+        }
     }
 
     #[test]

@@ -24,8 +24,10 @@ use super::config::{Better, Board};
 use super::details::{Details, Unreadable};
 use super::digest::Digest;
 use super::history::{Head, History, State, Submission};
+use super::ids::UserName;
 use super::record::{Judged, moment};
 use super::rules::Rules;
+use super::users::Role;
 use super::verdict::{Fault, Verdict};
 
 pub use about::{GitRules, LanguageRules, LimitRules, RateRules, RulesPage, rules_page};
@@ -45,8 +47,8 @@ pub use staff::{
     sheet, staff_index, staff_submission,
 };
 pub use submission::{
-    Beside, CaseView, CheckingPage, Download, Effect, PlaceView, ReceiptView, StaffMessage, StatusCase, StatusJson,
-    SubmissionPage, Tail, Tails, checking, folder, refused, submission,
+    Beside, CaseView, CheckingPage, Download, Effect, MetricView, PlaceView, ReceiptView, StaffMessage, StatusCase,
+    StatusJson, SubmissionPage, Tail, Tails, checking, folder, refused, submission,
 };
 pub use user::{Quota, UserPage, UserPlot, UserSubmission, user};
 
@@ -79,10 +81,27 @@ impl<'a> Source<'a> {
         (self.board() == Board::Open && head.at >= freezes).then_some(freezes)
     }
 
-    /// Whether what came of a submission is not to be seen by others than its sender, because it came in while the board is frozen.
+    /// Whether what came of a submission is not to be seen by others than its sender.
     #[must_use]
     pub fn hides(&self, submission: &Submission) -> bool {
+        self.came_after_freezing(submission) || self.is_unlisted(&submission.user, submission.role)
+    }
+
+    /// Whether a submission came in while the board is frozen.
+    #[must_use]
+    pub fn came_after_freezing(&self, submission: &Submission) -> bool {
         self.frozen_since().is_some_and(|since| submission.receipt.at >= since)
+    }
+
+    /// Whether a user is one of staff, whom the rules keep off the board: what a solution of theirs is worth is no student's to know.
+    /// `role`: the one that the log has.
+    #[must_use]
+    pub fn is_unlisted(&self, user: &UserName, role: Role) -> bool {
+        !self.rules.config.score.show_reference
+            && match self.rules.users.role_in_history(user, Some(role)) {
+                Role::Student => false,
+                Role::Evaluator | Role::Superuser => true,
+            }
     }
 
     /// The whole of a submission's result, once there is one: only its own page needs that.
@@ -297,7 +316,7 @@ mod tests {
             add("results.jsonl", serde_json::to_string(&result));
         }
         add("feed.xml", serde_json::to_string(&feed(source, &tables)));
-        let (page, json) = queue(source, None);
+        let (page, json) = queue(source, None, None);
         add("queue.html", serde_json::to_string(&page));
         add("queue.json", serde_json::to_string(&json));
         for (name, _) in source.history.users() {
@@ -543,8 +562,8 @@ mod tests {
         assert_eq!(keys(&leaderboard["rows"][0]), "at attempts rank score submission user");
         assert_eq!(keys(&leaderboard["log"]), "head seq");
 
-        let queue = serde_json::to_value(queue(source, None).1).expect("JSON");
-        assert_eq!(keys(&queue), "alive_at running v waiting");
+        let queue = serde_json::to_value(queue(source, None, None).1).expect("JSON");
+        assert_eq!(keys(&queue), "alive_at held running v waiting");
         assert_eq!(keys(&queue["running"][0]), "since submission user");
         assert_eq!(keys(&queue["waiting"][0]), "eta_seconds position submission user");
 

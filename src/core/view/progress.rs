@@ -7,10 +7,10 @@
 use std::fmt::Write as _;
 
 use super::Source;
-use super::submission::{CaseView, case_view};
+use super::submission::{CaseView, case_view, granted};
 use crate::core::history::{Refused, State, Submission};
 use crate::core::ids::CaseName;
-use crate::core::record::{CaseResult, Judged, Rejected, moment};
+use crate::core::record::{CaseResult, Granted, Judged, Rejected, moment};
 use crate::core::rules::Rules;
 use crate::core::submission::FileName;
 use crate::core::text::visible_lines;
@@ -95,7 +95,7 @@ pub fn progress(
         (State::Waiting, _) | (State::Judged { .. }, None) => {}
         (State::Running { .. }, _) => {
             text.push_str("judging begins\n");
-            let mut cases = Cases { source, submission, text };
+            let mut cases = Cases { source, submission, granted: granted(source.rules, None), text };
             for step in steps {
                 match step {
                     Step::Began(case) if is_public(case) => cases.began(case),
@@ -117,7 +117,7 @@ pub fn progress(
                 }
                 None => text.push_str("judging begins\n"),
             }
-            let mut cases = Cases { source, submission, text };
+            let mut cases = Cases { source, submission, granted: granted(source.rules, Some(result)), text };
             for case in result.cases.iter().filter(|result| is_public(&result.case)) {
                 if result.reused.is_none() {
                     cases.began(&case.case);
@@ -142,6 +142,7 @@ pub fn progress(
 struct Cases<'a> {
     source: Source<'a>,
     submission: &'a Submission,
+    granted: Granted,
     text: String,
 }
 
@@ -160,7 +161,7 @@ impl Cases<'_> {
         if self.is_full() {
             return;
         }
-        let said = said_of(self.source.rules, self.submission, result);
+        let said = said_of(self.source.rules, self.submission, (result, &self.granted));
         self.text.push_str(&said);
         if self.is_full() {
             self.text.push_str("… no more is told of here; the page tells of every public case in the end\n");
@@ -173,7 +174,7 @@ impl Cases<'_> {
     }
 }
 
-fn said_of(rules: &Rules, submission: &Submission, result: &CaseResult) -> String {
+fn said_of(rules: &Rules, submission: &Submission, result: (&CaseResult, &Granted)) -> String {
     let case: CaseView = case_view(rules, submission, result, &mut super::Beside::default());
     let score = case.shown.map(|shown| format!(", score {shown}")).unwrap_or_default();
     let mut text = format!(

@@ -107,6 +107,9 @@ pub struct QueueJson {
     v: u32,
     /// When the daemon last gave a sign of life.
     pub alive_at: Option<String>,
+    /// Why nothing is judged at the moment.
+    #[serde(default)]
+    pub held: Option<String>,
     running: Vec<Running>,
     waiting: Vec<Waiting>,
 }
@@ -125,12 +128,14 @@ impl QueueJson {
     }
 }
 
-/// The queue, as a page and as JSON. `alive_at`: the daemon's latest sign of life; without a daemon, the log's last line.
+/// The queue, as a page and as JSON. `alive_at`: the daemon's latest sign of life; without a daemon, the log's last line. `held`: why nothing is
+/// judged, so that no time can be told.
 #[must_use]
-pub fn queue(source: Source<'_>, alive_at: Option<DateTime<Utc>>) -> (QueuePage, QueueJson) {
+pub fn queue(source: Source<'_>, alive_at: Option<DateTime<Utc>>, held: Option<&str>) -> (QueuePage, QueueJson) {
     let now = alive_at.or(source.history.head().map(|head| head.at));
     let workers = source.rules.config.queue.workers;
     let expected: BTreeMap<Number, _> = now
+        .filter(|_| held.is_none())
         .map(|now| eta::expected(source.history, &source.rules.config, now))
         .unwrap_or_default()
         .into_iter()
@@ -156,8 +161,13 @@ pub fn queue(source: Source<'_>, alive_at: Option<DateTime<Utc>>) -> (QueuePage,
         })
         .collect();
     let alive_at = now.map(moment::text);
-    let json =
-        QueueJson { v: JSON_VERSION, alive_at: alive_at.clone(), running: running.clone(), waiting: waiting.clone() };
+    let json = QueueJson {
+        v: JSON_VERSION,
+        alive_at: alive_at.clone(),
+        held: held.map(str::to_owned),
+        running: running.clone(),
+        waiting: waiting.clone(),
+    };
     let usual = source.history.usual();
     let in_line = waiting.len();
     let waiting = now.map(|now| rows(source, waiting, now)).unwrap_or_default();
@@ -242,10 +252,21 @@ mod tests {
         for _ in 0..IN_LINE + 7 {
             story.accept("ann");
         }
-        let (page, json) = queue(story.source(&rules("")), None);
+        let (page, json) = queue(story.source(&rules("")), None, None);
         assert_eq!((page.waiting.len(), page.in_line), (IN_LINE, IN_LINE + 7));
         let last = json.into_waiting().pop().expect("they wait");
         assert_eq!((last.position, last.submission), (IN_LINE + 7, Number(107)));
+    }
+
+    #[test]
+    fn while_judging_is_held_no_time_is_told() {
+        let mut story = Story::default();
+        story.scores("ann", [1.0, 1.0, 1.0]);
+        story.accept("ben");
+        let (rules, now) = (rules(""), story.history.head().map(|head| head.at));
+        let eta = |held| queue(story.source(&rules), now, held).1.into_waiting()[0].eta_seconds;
+        assert!(eta(None).is_some());
+        assert_eq!(eta(Some("there is no image")), None);
     }
 
     #[test]
@@ -258,7 +279,7 @@ mod tests {
             story.scores("ann", [1.0, 1.0, 1.0]);
         }
         let two = "[queue]\nworkers = 1\n";
-        let page = |story: &Story| queue(story.source(&rules(two)), None).0;
+        let page = |story: &Story| queue(story.source(&rules(two)), None, None).0;
         story.accept("ben");
         assert_eq!(page(&story).waiting[0].to_seconds, None, "all took a second");
         story.end(slow, [1.0, 1.0, 1.0]);

@@ -12,7 +12,7 @@ use crate::core::history::{Receipt, Refused, State, Submission};
 use crate::core::ids::{CaseName, Number, SubmissionId, UserName};
 use crate::core::outcome::{Outcome, score_under};
 use crate::core::places::Change;
-use crate::core::record::{CaseResult, Judged, Rejected, moment};
+use crate::core::record::{CaseResult, Granted, Judged, Rejected, moment};
 use crate::core::rules::Rules;
 use crate::core::score::Score;
 use crate::core::submission::FileName;
@@ -162,6 +162,8 @@ pub struct CaseView {
     pub memory_percent: u8,
     /// What the evaluator or the judge says to the student.
     pub message: Option<String>,
+    /// The evaluator's further numbers.
+    pub metrics: Vec<MetricView>,
     /// The end of what it printed, made visible.
     pub stdout: Tail,
     /// The end of what it complained, made visible.
@@ -170,6 +172,15 @@ pub struct CaseView {
     pub outputs: Vec<Download>,
     /// The same run at home; `None` where the language is taken no more.
     pub again: Option<Again>,
+}
+
+/// A number of the evaluator's beside the score.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct MetricView {
+    /// What the evaluator calls it.
+    pub name: String,
+    /// The number, for people.
+    pub shown: String,
 }
 
 /// The end of a longer text.
@@ -259,6 +270,7 @@ pub fn submission(
         .map(|judged| config.cases.public.iter().filter_map(|name| judged.case(name)).collect())
         .unwrap_or_default();
     let staff = staff_messages(source, submission, judged);
+    let granted = granted(source.rules, judged);
     let judged = submission.judged();
     let verdict = judged.map(|judged| judged.verdict(&config.cases.public));
     let public_score = judged.and_then(|judged| judged.score(&config.cases.public, &config.score));
@@ -291,8 +303,8 @@ pub fn submission(
             .change
             .filter(|_| !judged_since_freezing)
             .map(|change| place(change, submission.number, decimals)),
-        hidden: source.hides(submission),
-        cases: public.iter().map(|case| case_view(source.rules, submission, case, &mut beside)).collect(),
+        hidden: source.came_after_freezing(submission),
+        cases: public.iter().map(|case| case_view(source.rules, submission, (case, &granted), &mut beside)).collect(),
         source: beside.source,
         since,
         judged_at,
@@ -423,12 +435,22 @@ fn place(change: Change, own: Number, decimals: u8) -> PlaceView {
     PlaceView { effect, before, after, of, best, shown: score.shown(decimals) }
 }
 
-pub(super) fn case_view(rules: &Rules, submission: &Submission, case: &CaseResult, beside: &mut Beside) -> CaseView {
+/// What the programs of a judging were given; where the log does not say, what they would be given now.
+pub(super) fn granted(rules: &Rules, judged: Option<&Judged>) -> Granted {
+    let recorded = judged.and_then(|judged| judged.provenance.as_ref()?.limits);
+    recorded.unwrap_or_else(|| Granted::of(&rules.config.limits))
+}
+
+pub(super) fn case_view(
+    rules: &Rules,
+    submission: &Submission,
+    (case, granted): (&CaseResult, &Granted),
+    beside: &mut Beside,
+) -> CaseView {
     let (stdout, stderr) = beside.tails.remove(&case.case).unwrap_or_default();
     const MIB: f64 = 1_048_576.0;
-    let limits = &rules.config.limits;
     #[expect(clippy::cast_precision_loss, reason = "bytes of memory, shown to a tenth of a MiB")]
-    let (memory, memory_limit) = (case.peak_memory_bytes as f64, limits.memory as f64);
+    let (memory, memory_limit) = (case.peak_memory_bytes as f64, granted.memory_bytes as f64);
     CaseView {
         case: case.case.clone(),
         verdict: case.verdict,
@@ -436,14 +458,21 @@ pub(super) fn case_view(rules: &Rules, submission: &Submission, case: &CaseResul
         shown: score_under(case.verdict, case.score, &rules.config.score)
             .map(|score| score.shown(rules.config.score.decimals)),
         cpu_seconds: format!("{:.2}", case.cpu_seconds),
-        cpu_limit: seconds(limits.cpu.as_secs_f64()),
-        cpu_percent: percent(case.cpu_seconds, limits.cpu.as_secs_f64()),
+        cpu_limit: seconds(granted.cpu_seconds),
+        cpu_percent: percent(case.cpu_seconds, granted.cpu_seconds),
         wall_seconds: format!("{:.2}", case.wall_seconds),
-        wall_limit: seconds(limits.wall.as_secs_f64()),
+        wall_limit: seconds(granted.wall_seconds),
         memory_mib: format!("{:.1}", memory / MIB),
         memory_limit_mib: seconds(memory_limit / MIB),
         memory_percent: percent(memory, memory_limit),
         message: case.message.clone(),
+        metrics: case
+            .metrics
+            .iter()
+            .filter_map(|(name, number)| {
+                Some(MetricView { name: name.clone(), shown: Score::finite(*number)?.brief() })
+            })
+            .collect(),
         stdout,
         stderr,
         outputs: beside.outputs.remove(&case.case).unwrap_or_default(),
@@ -466,4 +495,60 @@ fn percent(part: f64, whole: f64) -> u8 {
 #[must_use]
 pub fn folder(id: &SubmissionId) -> String {
     format!("s/{id}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::record::Provenance;
+    use crate::core::story::{Story, rules};
+    use crate::core::view::progress;
+
+    #[test]
+    fn what_was_used_is_measured_by_what_there_was_then() {
+        let mut story = Story::default();
+        let number = story.scores("ann", [1.0, 2.0, 3.0]);
+        let rules = rules("[limits]\ncpu = \"30s\"\n");
+        let source = story.source(&rules);
+        let one = story.history.get(number).expect("accepted");
+        let mut judged = source.judged(one).expect("it can be read").expect("judged");
+        let limits = |judged: &Judged| {
+            let page = submission(source, one, Some(judged), Beside::default()).0;
+            (page.cases[0].cpu_limit.clone(), page.cases[0].cpu_percent)
+        };
+        assert_eq!(limits(&judged), ("30".into(), 4), "where the log does not say");
+        let digest = Digest::ZERO;
+        judged.provenance = Some(Provenance {
+            source_sha256: digest,
+            evaluator_sha256: digest,
+            cases_sha256: digest,
+            config_sha256: digest,
+            settings_sha256: None,
+            limits: Some(Granted { cpu_seconds: 2.5, wall_seconds: 5.0, memory_bytes: 64 << 20 }),
+            engine: "bubblewrap".into(),
+            image: "host".into(),
+            order: None,
+            host: None,
+        });
+        assert_eq!(limits(&judged), ("2.5".into(), 50));
+        let log = progress(source, (one, Some(&judged)), "", &[]);
+        assert!(log.contains("CPU 1.25 of 2.5 s, wall 1.50 of 5 s"), "{log}");
+    }
+
+    #[test]
+    fn the_evaluators_numbers_are_told_of_each_public_case() {
+        let mut story = Story::default();
+        let number = story.scores("ann", [1.0, 2.0, 3.0]);
+        let rules = rules("");
+        let source = story.source(&rules);
+        let one = story.history.get(number).expect("accepted");
+        let mut judged = source.judged(one).expect("it can be read").expect("judged");
+        for case in &mut judged.cases {
+            case.metrics.insert(format!("moves in {}", case.case), 12.5);
+        }
+        let page = submission(source, one, Some(&judged), Beside::default()).0;
+        let told: Vec<_> = page.cases.iter().flat_map(|case| &case.metrics).collect();
+        let named: Vec<_> = told.iter().map(|metric| (metric.name.as_str(), metric.shown.as_str())).collect();
+        assert_eq!(named, [("moves in one", "12.5"), ("moves in two", "12.5")]);
+    }
 }

@@ -95,7 +95,8 @@ pub fn user(source: Source<'_>, user: &UserName) -> UserPage {
     let board = source.board();
     let submissions = source.history.of_user(user);
     let seen = standings::seen(&submissions, source.frozen_since());
-    let row = standings::best(board, user, seen, config);
+    let unlisted = submissions.last().is_some_and(|last| source.is_unlisted(user, last.role));
+    let row = standings::best(board, user, seen, config).filter(|_| !unlisted);
     let scores: Vec<_> = seen
         .iter()
         .filter_map(|submission| Some((submission.receipt.at, standings::score_on(board, submission, config)?)))

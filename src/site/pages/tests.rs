@@ -119,7 +119,7 @@ fn every_variable_of_every_template_is_documented_and_no_other() {
         }
         let chart = view.page.chart.as_ref().expect("there is something to draw");
         add("chart.svg", "page", serde_json::to_value(&chart.desk));
-        add("queue.html", "page", serde_json::to_value(view::queue(source, None).0));
+        add("queue.html", "page", serde_json::to_value(view::queue(source, None, None).0));
         let about = AboutPage { rules: view::rules_page(source), statement: Some(&statement) };
         add("about.html", "page", serde_json::to_value(&about));
         add("feed.xml", "page", serde_json::to_value(view::feed(source, &tables)));
