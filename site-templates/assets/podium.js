@@ -193,7 +193,7 @@
       // The order of ranks is there from the beginning: what is new of it is its reverse.
       order = order?.column !== column ? { column, down: column === 0 || column === 2 } : order.down ? null : { column, down: true };
       refine();
-      say('say', order ? t('sorted', { column: head.innerText }) : t('sorted_by_rank'));
+      say('say', order ? t('sorted', { column: (head.querySelector('.sr') ?? head).innerText.trim() }) : t('sorted_by_rank'));
     }
     if (target.id === 'forget') setMe(null);
     if (target.id !== 'me') return;

@@ -24,6 +24,8 @@ pub struct UserPage {
     pub role: Role,
     /// The best score, rounded for people.
     pub best: Option<String>,
+    /// Its digits, where rounding leaves some out: on the board they are in a title, which no finger reaches.
+    pub best_exact: Option<String>,
     /// What the user has used of the quotas, where there are any.
     pub quotas: Vec<Quota>,
     /// The scores over time, once there is something to see.
@@ -108,6 +110,7 @@ pub fn user(source: Source<'_>, user: &UserName) -> UserPage {
         user: user.clone(),
         role: source.rules.users.role_in_history(user, submissions.last().map(|last| last.role)),
         best: row.as_ref().map(|row| row.score.shown(config.score.decimals)),
+        best_exact: row.as_ref().and_then(|row| row.score.exact(config.score.decimals)),
         quotas: quotas(source, user, submissions.last().map(|last| last.receipt.at)),
         submissions: submissions
             .iter()
