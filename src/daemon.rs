@@ -267,6 +267,13 @@ impl Daemon {
                         return self.leave(exit);
                     }
                 }
+                Message::Tick(tick, told) => {
+                    let exit = self.step(tick)?;
+                    drop(told);
+                    if let Some(exit) = exit {
+                        return self.leave(exit);
+                    }
+                }
                 Message::Listing(mut found, began) => {
                     self.removed.correct(&mut found, began);
                     if let Some(exit) = self.step(Input::Listing(found))? {
@@ -376,7 +383,7 @@ impl Daemon {
                 tracing::info!(submission = order.submission.0, attempt = order.attempt, "started");
                 let (home, engines, cancel) = (self.home.clone(), Arc::clone(&self.engines), self.cancel.clone());
                 let submission = order.submission;
-                let teller = self.judging(submission);
+                let teller = self.judging(&order);
                 let work = async move {
                     let outcome = work::judge(&home, &engines, &order, (&cancel, &teller)).await;
                     match &outcome {

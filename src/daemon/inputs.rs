@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::is_listed;
@@ -24,6 +24,8 @@ pub(super) enum Message {
     Input(Input),
     /// What lies in the inbox, as somebody saw it who began to look at this moment.
     Listing(Vec<Found>, Instant),
+    /// A second has passed; dropped when that has been taken note of.
+    Tick(Input, oneshot::Sender<()>),
     /// New settings, all good.
     Rules(Arc<Rules>),
     /// New settings, not good.
@@ -34,7 +36,7 @@ pub(super) enum Message {
 const SWEEP: Duration = Duration::from_secs(2);
 /// While something lies in it that needs more time, this often.
 const SETTLING: Duration = Duration::from_millis(100);
-/// A scan costs at most this part of the time, however full the inbox and however many the events.
+/// A scan costs at most this part of the time, but for what takes very long, however full the inbox and however many the events.
 const IDLE_FACTOR: u32 = 4;
 /// But no pause is longer than this: what took so long was a disk that stood still.
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
@@ -127,16 +129,42 @@ pub(super) async fn settings(
     }
 }
 
-/// Says every second that time passes, and how much room there is.
+/// Says every second that time passes, and how much room there is. A loop that is held up finds one tick when it goes on, and not all that it missed: a
+/// check that has waited for the loop has not taken that time.
 pub(super) async fn ticks(home: Home, inputs: mpsc::Sender<Message>, ending: CancellationToken) {
     loop {
         let free_bytes = files::free_bytes(&home.results()).unwrap_or(u64::MAX);
-        if inputs.send(Message::Input(Input::Tick { free_bytes })).await.is_err() {
+        let (told, heard) = oneshot::channel();
+        if inputs.send(Message::Tick(Input::Tick { free_bytes }, told)).await.is_err() {
             return;
         }
+        // Nothing is sent by it: it is dropped.
+        let _ = heard.await;
         tokio::select! {
             () = ending.cancelled() => return,
             () = tokio::time::sleep(TICK) => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_loop_that_was_held_up_finds_one_tick_and_not_all_that_it_missed() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (sender, mut inputs) = mpsc::channel(16);
+        let ending = CancellationToken::new();
+        let ticking = tokio::spawn(ticks(Home::at(folder.path()).expect("a home"), sender, ending.clone()));
+        let first = inputs.recv().await.expect("a tick");
+        assert!(matches!(first, Message::Tick(Input::Tick { .. }, _)), "{first:?}");
+        tokio::time::sleep(TICK * 5 / 2).await;
+        assert!(inputs.try_recv().is_err(), "another one has come before the first was taken note of");
+        drop(first);
+        assert!(matches!(inputs.recv().await, Some(Message::Tick(..))), "time goes on");
+        ending.cancel();
+        drop(inputs);
+        ticking.await.expect("it ends");
     }
 }

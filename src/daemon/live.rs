@@ -5,11 +5,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Daemon;
-use crate::core::ids::Number;
-use crate::core::machine::{Arrival, Reception, Unreceived};
-use crate::core::record::FileKey;
+use crate::core::machine::{Arrival, Order, Reception, Unreceived};
+use crate::core::record::{FileKey, Granted};
 use crate::core::rules::Rules;
-use crate::core::view::Source;
+use crate::core::view::{Source, Step};
 use crate::site::Teller;
 
 /// What is new is written this often.
@@ -28,10 +27,12 @@ impl Daemon {
     }
 
     /// A judging begins.
-    pub(super) fn judging(&mut self, submission: Number) -> Teller {
+    pub(super) fn judging(&mut self, order: &Order) -> Teller {
         self.wait_for_more();
-        let begun = self.machine.history().get(submission);
-        begun.map(|begun| self.live.judging(begun)).unwrap_or_default()
+        let begun = self.machine.history().get(order.submission);
+        let teller = begun.map(|begun| self.live.judging(begun)).unwrap_or_default();
+        teller.tell(Step::Given(Granted::of(&order.rules.config.limits)));
+        teller
     }
 
     /// Most checks are over before anything of them is written.

@@ -15,7 +15,7 @@ use crate::site::{Life, PublishError, Round};
 
 /// Pages are brought up to date at most this often while more is going on, so that a burst of submissions costs one board, not hundreds.
 const PUBLISH_PAUSE: Duration = Duration::from_millis(25);
-/// And it takes at most this part of the time, however many wait: the queue's page has a row for each. So does a sign of life, which is on that page.
+/// And it takes at most this part of the time, but for what takes very long, however many wait: the queue's page has a row for each. So does a sign of life, which is on that page.
 const PUBLISH_IDLE_FACTOR: u32 = 3;
 /// But no pause is longer than this: what took so long was a disk that stood still, and not work.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);

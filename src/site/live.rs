@@ -37,7 +37,7 @@ impl Teller {
     pub fn said(&self) -> String {
         let said = |step: &Step| match step {
             Step::Said(text) => Some(text.clone()),
-            Step::Began(_) | Step::Ended(_) | Step::PublicOver => None,
+            Step::Given(_) | Step::Began(_) | Step::Ended(_) | Step::PublicOver => None,
         };
         self.0.borrow().iter().filter_map(said).collect()
     }

@@ -23,6 +23,8 @@ const MOST: usize = 64 << 10;
 pub enum Step {
     /// The check says something: whole lines.
     Said(String),
+    /// The judging gives its programs so much.
+    Given(Granted),
     /// A public case began.
     Began(CaseName),
     /// A public case ended.
@@ -38,7 +40,7 @@ pub fn arriving(name: &FileName, steps: &[Step]) -> String {
     for step in steps {
         match step {
             Step::Said(said) => text.push_str(said),
-            Step::Began(_) | Step::Ended(_) | Step::PublicOver => {}
+            Step::Given(_) | Step::Began(_) | Step::Ended(_) | Step::PublicOver => {}
         }
     }
     text
@@ -101,6 +103,7 @@ pub fn progress(
                     Step::Began(case) if is_public(case) => cases.began(case),
                     Step::Ended(result) if is_public(&result.case) => cases.ended(result),
                     Step::PublicOver => cases.over(),
+                    Step::Given(granted) => cases.granted = *granted,
                     Step::Said(_) | Step::Began(_) | Step::Ended(_) => {}
                 }
             }
@@ -228,6 +231,16 @@ mod tests {
             Step::PublicOver,
         ];
         all[..upto].to_vec()
+    }
+
+    #[test]
+    fn a_run_is_measured_by_what_it_was_given_whatever_config_says_meanwhile() {
+        let mut story = Story::default();
+        let number = story.accept("mira");
+        story.start(number);
+        let given = Step::Given(Granted { cpu_seconds: 2.5, wall_seconds: 5.0, memory_bytes: 64 << 20 });
+        let log = text(&story, &rules("[limits]\ncpu = \"30s\"\n"), number, &[vec![given], steps(2)].concat());
+        assert!(log.contains("CPU 1.25 of 2.5 s, wall 1.50 of 5 s, memory 10.0 of 64 MiB"), "{log}");
     }
 
     #[test]
