@@ -12,7 +12,7 @@ use crate::core::submission::FileName;
 use crate::core::text::visible;
 use crate::core::view::{self, StateName, StatusCase, StatusJson};
 
-/// A push waits this long to be told what became of it where no daemon gives a sign of life,
+/// A push waits this long to be told what became of it where no daemon gives a sign of life, or judging is held,
 const PATIENCE: Duration = Duration::from_secs(4);
 /// this long where one does, whose disk may be slow,
 const LIVELY_PATIENCE: Duration = Duration::from_secs(30);
@@ -23,6 +23,8 @@ const REMINDER: Duration = Duration::from_secs(15);
 /// The pages of one moment are written one after the other, within this time.
 const BEHIND: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(50);
+/// How often to ask whether anybody is there at all.
+const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
 /// A daemon gives a sign of life every two seconds.
 const SILENCE: chrono::TimeDelta = chrono::TimeDelta::seconds(10);
 /// The longest line of somebody's, in characters.
@@ -79,7 +81,7 @@ impl Door {
             if status.state == StateName::Rejected {
                 voice.say(&format!("Refused: {}", sent.what()));
                 voice.quote(status.reason.as_deref().unwrap_or("no reason was given"));
-                voice.say("To hand the same in again later: git commit --allow-empty -m again, and push.");
+                voice.say("Put right what is said above, commit, and push again. (To hand in the very same later: git commit --allow-empty -m again.)");
                 self.say_page(&sent.name, voice);
                 continue;
             }
@@ -99,6 +101,7 @@ impl Door {
     /// What the daemon made of a file; `None`, and a line that says so, when it has not looked at it.
     async fn taken_in(&self, sent: &Sent, began: Instant, wait: bool, voice: &mut Voice) -> Option<StatusJson> {
         let lively = if wait { LONG_PATIENCE } else { LIVELY_PATIENCE };
+        let (mut look_again, mut reminder) = (began + PATIENCE, began + REMINDER);
         loop {
             let status = self.status(&sent.name.id);
             // An earlier refusal of the same commit is no answer to this push.
@@ -109,14 +112,28 @@ impl Door {
             if voice.gone {
                 return None;
             }
-            if began.elapsed() >= if self.is_silent() { PATIENCE } else { lively } {
+            let now = Instant::now();
+            if now >= began + lively {
                 break;
+            }
+            // The queue may be long: it is not read at every turn.
+            if now >= look_again {
+                look_again = now + BETWEEN_LOOKS;
+                if self.is_silent() || self.held().is_some() {
+                    break;
+                }
+            }
+            if now >= reminder {
+                reminder = now + REMINDER;
+                voice.say("It is being looked at.");
             }
             tokio::time::sleep(PAUSE).await;
         }
         voice.say(&format!("Received: {}", sent.what()));
         if self.is_silent() {
-            voice.say("No daemon answers at the moment. Your file is kept, and taken in when one does; nothing is lost, and there is no need to push again.");
+            voice.say("No daemon answers at the moment. Your file is kept, and taken in when one does; there is no need to push again. If the deadline passes before that, tell your instructor.");
+        } else if let Some(why) = self.held() {
+            voice.say(&format!("Judging is held ({}). Your file is kept, and looked at when it goes on; there is no need to push again.", visible(&why, LINE)));
         } else {
             voice.say("It is looked at and has no number yet.");
         }

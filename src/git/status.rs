@@ -25,6 +25,11 @@ impl Door {
         self.queue()?.alive_at?.parse().ok()
     }
 
+    /// Why nothing is judged at the moment.
+    pub(super) fn held(&self) -> Option<String> {
+        self.queue()?.held
+    }
+
     /// Pages are replaced whole: what is read is one state of them.
     fn published<T: DeserializeOwned>(&self, name: &str) -> Option<T> {
         serde_json::from_slice(&fs::read(self.home.public().join(name)).ok()?).ok()

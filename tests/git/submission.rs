@@ -82,6 +82,19 @@ fn without_a_daemon_the_push_says_so_and_nothing_is_lost() {
 }
 
 #[test]
+fn while_judging_is_held_the_push_says_why_and_does_not_wait() {
+    let contest = started("Held");
+    contest.set("sandbox.image", "/no-such-folder");
+    contest.wait_for("judging is held", || contest.queue()["held"].is_string());
+    let clone = Clone::new(&contest, "alice");
+    clone.commit_solution(answer("4"));
+    let pushed = clone.submit().succeeds().says("Judging is held (").says("no-such-folder");
+    let config = contest.config().replace("image = \"/no-such-folder\"\n", "");
+    contest.write_config(&config);
+    assert_eq!(contest.outcome(&pushed.id())["verdict"], "accepted");
+}
+
+#[test]
 fn the_same_commit_again_is_no_second_submission() {
     let contest = started("Replay");
     let clone = Clone::new(&contest, "alice");
