@@ -94,6 +94,7 @@ test-rust:
 	@printf '\n== cargo test ==\n'
 	@$(CARGO) test --locked --no-run
 	@chrt --idle 0 $(AGAIN) build client >target/meanwhile.log 2>&1 & release=$$!; \
+		trap 'kill $$release 2>/dev/null; exit 130' INT TERM; \
 		$(CARGO) test --locked --no-fail-fast || { status=$$?; kill $$release 2>/dev/null; exit $$status; }
 
 # The release, as it would be deployed: image, compose, systemd, web servers, backup. What goes wrong with its compilation is said here: where it has

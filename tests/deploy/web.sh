@@ -19,6 +19,8 @@ echo '<!doctype html><title>page</title>' >"$public/s/$id/index.html"
 echo '<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>' >"$public/s/$id/output-one.txt"
 printf '%%PDF-1.4\n' >"$public/s/$id/stderr-one.txt"
 echo 'half a page' >"$public/.podium-abc"
+mkdir -p "$public/.well-known/acme-challenge" "$public/s/.well-known"
+echo 'a proof' | tee "$public/.well-known/acme-challenge/token" "$public/.well-known/.half" >"$public/s/.well-known/token"
 echo 'a secret' >"$work/secret"
 ln -s "$work/secret" "$public/link.html"
 
@@ -48,6 +50,9 @@ check() {
         same "robots on $page" 'noindex, nofollow' "$(header x-robots-tag "$url/s/$id/$page")"
     done
     same 'a file on its way' 404 "$(status_of "$url/.podium-abc")"
+    same "what proves the site's name" 200 "$(status_of "$url/.well-known/acme-challenge/token")"
+    same 'a file on its way beside it' 404 "$(status_of "$url/.well-known/.half")"
+    same 'such a folder elsewhere' 404 "$(status_of "$url/s/.well-known/token")"
     same 'a list of private pages' 404 "$(status_of "$url/s/" | sed s/403/404/)"
     same 'a post' 405 "$(status_of -X POST "$url/")"
     [[ $(get "$url/../secret" "$url/%2e%2e/secret" "$url/s/..%2f..%2fsecret") != *'a secret'* ]] || die "$server serves what lies outside of public/"
