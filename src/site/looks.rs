@@ -3,8 +3,8 @@
 
 use std::fmt::Write;
 
-/// A declaration and its class. Others say the same as one of these, or are of no use here.
-const CLASSES: [(&str, &str); 14] = [
+/// A declaration and its class. The others are left out: some say the same as one of these, and of colours the site has its own.
+const CLASSES: [(&str, &str); 16] = [
     ("text-align: left", "to-start"),
     ("text-align: right", "to-end"),
     ("text-align: center", "to-middle"),
@@ -19,6 +19,8 @@ const CLASSES: [(&str, &str); 14] = [
     ("font-variant-caps: small-caps", "small-caps"),
     ("visibility:hidden", "unseen"),
     ("width: 100%", "whole"),
+    ("width: 50%", "half"),
+    ("width: 7.5%", "narrow"),
 ];
 
 /// Where an attribute of style begins.

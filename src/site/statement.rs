@@ -216,5 +216,8 @@ mod tests {
         assert!(html("it costs $5 and $6").contains("it costs $5 and $6"));
         let cases = html("$$\\begin{cases} 1 & x > 0 \\\\ 0 \\end{cases}$$");
         assert!(cases.contains("<mtd class=\"to-start flush-end\">") && !cases.contains("style="), "{cases}");
+        let align = html("$$\\begin{align*} x &= 1 \\\\ y &= 2 \\end{align*}$$");
+        assert!(align.contains("class=\"whole\"") && align.contains("<mtd class=\"half\">"), "{align}");
+        assert!(!align.contains(" style="), "{align}");
     }
 }

@@ -172,16 +172,12 @@ fn overlay(over: &mut Written, tag: &str, text: &str, known: &BTreeMap<String, M
     }
 }
 
-/// Whether browsers take it for a language: parts of letters and digits, the first of letters alone (the shape of RFC 5646).
+/// Whether it has the form of a language tag (RFC 5646): letters first, then parts of letters and digits.
 fn is_locale(tag: &str) -> bool {
-    let mut parts = tag.split('-');
-    let first = parts.next().unwrap_or_default();
-    let fits =
-        |part: &str, least: usize| (least..=8).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_alphanumeric());
-    fits(first, 2)
-        && first.bytes().all(|b| b.is_ascii_alphabetic())
-        && first.len() != 4
-        && parts.all(|part| fits(part, 2))
+    let (first, rest) = tag.split_once('-').unwrap_or((tag, "a"));
+    let letters = (2..=3).contains(&first.len()) && first.bytes().all(|b| b.is_ascii_alphabetic());
+    letters
+        && rest.split('-').all(|part| (1..=8).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_alphanumeric()))
 }
 
 fn nearest(key: &str, known: &BTreeMap<String, Message>) -> String {
