@@ -6,7 +6,7 @@ use std::fs;
 use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
-use support::{Competition, Contest, a_new_id, answer};
+use support::{Competition, Contest, a_new_id, answer, slow_answer};
 
 /// The title that everybody sees.
 fn title(contest: &Contest) -> String {
@@ -265,4 +265,19 @@ fn an_upload_that_ends_after_closing_is_late() {
     }
     assert_eq!(contest.outcome(&early)["verdict"], "accepted");
     assert_eq!(contest.count("accepted"), 1);
+}
+
+#[test]
+fn a_board_that_is_closed_before_all_is_judged_is_not_called_final() {
+    let contest = Competition::new("Rush").start();
+    contest.hand_in("ann", "py", slow_answer("3", 4.0));
+    contest.wait_for("it runs", || contest.count("started") == 1);
+    contest.set("competition.state", "closed");
+    let page = || fs::read_to_string(contest.path("public/index.html")).unwrap_or_default();
+    contest.wait_for("the board says so", || page().contains("Not final yet: 1 submission is still to be judged."));
+    assert!(!page().contains("Final"), "{}", page());
+    contest.wait_for_judged(1);
+    contest
+        .wait_for("it is", || page().contains("Final: total scores over all cases.") && !page().contains("Not final"));
+    assert!(page().contains("Final leaderboard"));
 }

@@ -48,7 +48,7 @@
   const date = (at) => (new Date(at).getFullYear() === new Date().getFullYear() ? thisYear : otherYear).format(at);
   // Whoever comes from another zone reads which one is meant.
   const zone = dates({ timeZoneName: 'short' });
-  const zoned = (at) => `${date(at)} ${zone.formatToParts(at).find((part) => part.type === 'timeZoneName').value}`;
+  const zoned = (at) => `${date(at)} ${zone.formatToParts(at).find((part) => part.type === 'timeZoneName')?.value ?? ''}`;
 
   /* 75 -> "1 min 15 s", or "1 min" with `units` 1. */
   function length(seconds, units = 2) {
@@ -343,10 +343,10 @@
     const lost = Date.now() - reached > PATIENCE, silent = now() - alive > SILENCE;
     // Once the board is closed and the queue is empty, nobody misses the daemon.
     const queued = queue ? queue.running.length + queue.waiting.length : 0;
-    const missed = silent && (html.classList.contains('open') || queued > 0);
+    const matters = html.classList.contains('open') || queued > 0, missed = silent && matters;
     const note = lost
       ? pieces('lost', { at: timeOf(reached, 'at') })
-      : missed ? pieces('silent', { at: timeOf(alive, 'at') }) : queue?.held && !$('held') ? pieces('held', { why: queue.held }) : [];
+      : missed ? pieces('silent', { at: timeOf(alive, 'at') }) : queue?.held && matters && !$('held') ? pieces('held', { why: queue.held }) : [];
     const text = note.map((part) => part.textContent ?? part).join('');
     if (text !== shown) {
       shown = text;

@@ -87,11 +87,15 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
         fs::set_permissions(folder.join(name), fs::Permissions::from_mode(0o750))?;
     }
     let shown = folder.display();
+    let sample = match arguments.example {
+        Example::Coins => "greedy.py",
+        Example::Agv => "greedy_one.py",
+    };
     println!("{shown} is a competition home now. Next:");
     println!("  podium --home {shown} check");
-    println!("  podium --home {shown} try {shown}/samples/greedy.py");
+    println!("  podium --home {shown} try {shown}/samples/{sample}");
     println!("  podium --home {shown} run --serve 127.0.0.1:8000");
-    println!("  podium --home {shown} submit {shown}/samples/greedy.py --user alice");
+    println!("  podium --home {shown} submit {shown}/samples/{sample} --user alice");
     Ok(Exit::Done)
 }
 

@@ -39,6 +39,11 @@ enum Verb {
 
 pub(super) fn run(home: &Home, arguments: &Arguments) -> anyhow::Result<Exit> {
     no_core_files();
+    anyhow::ensure!(
+        home.config().is_file(),
+        "{} is no competition home: it has no config.toml. Say which one is meant: podium --home DIR users …",
+        home.root().display()
+    );
     match &arguments.verb {
         Verb::Generate(arguments) => generate::run(home, arguments),
         Verb::List(arguments) => list::run(home, arguments),

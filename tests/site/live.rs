@@ -61,7 +61,7 @@ async fn every_page_says_that_judging_is_held_and_promises_no_time_meanwhile() {
     let browser = Browser::open(Look::DESK).await;
     for page in ["about.html", "u/ann/index.html"] {
         browser.page.goto(&format!("{site}{page}")).await.expect("a page");
-        browser.until(&format!("/^Judging is held: .*no-such-folder/.test({NOTE}) /* {page} */")).await;
+        browser.until(&format!("/^Judging is held \\(.*no-such-folder/.test({NOTE}) /* {page} */")).await;
     }
     // These say so themselves, and once is enough.
     for page in ["index.html", "queue.html"] {

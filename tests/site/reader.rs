@@ -56,7 +56,7 @@ async fn the_closing_is_counted_down_and_comes_by_itself() {
     browser.run(&format!("window.first = {left}")).await;
     browser.until(&format!("{left} < window.first")).await;
     browser.until("document.querySelector('h1').textContent === 'Final leaderboard'").await;
-    browser.until("document.querySelector('.state').textContent === 'Closed final scores' && document.documentElement.className.includes('closed')").await;
+    browser.until("document.querySelector('.state').textContent === 'Closed total scores' && document.documentElement.className.includes('closed')").await;
     browser.close().await;
 }
 

@@ -63,7 +63,7 @@ pub(super) fn run(home: &Home, arguments: &Arguments) -> anyhow::Result<Exit> {
             hashed.into_iter().try_for_each(|(user, password)| roster.add(user, password, Role::Student))
         })?)
     })?;
-    eprintln!("Added to users.csv: {many}. As root, `podium users provision` lets them in by SFTP.");
+    eprintln!("Added to {}: {many}. As root, `podium users provision` lets them in by SFTP.", home.users().display());
     Ok(Exit::Done)
 }
 

@@ -99,7 +99,7 @@ fn slip(Credential { user, password }: &Credential, host: &Address, config: Opti
     line("password", password.clone());
     line("connect", format!("sftp {port}{user}@{name}"));
     line("hand in", format!("put solution.{ending} {user}_UUID.{ending}"));
-    line("", "for UUID a new one each time; `uuidgen` prints one".into());
+    line("", "for UUID a new one each time, in lower case; `uuidgen | tr A-Z a-z` prints one".into());
     line("", "by sftp, scp, sshfs, FileZilla or WinSCP; rsync and `scp -O` do not work".into());
     line("result", format!("get /out/{user}_UUID.txt"));
     line("the rules", "get /out/README.txt".into());

@@ -354,11 +354,10 @@ impl<'a> Contest<'a> {
     pub fn teams(&self) -> impl Iterator<Item = Team> {
         let users = &self.source.rules.users;
         self.source.history.users().filter_map(|(user, submissions)| {
-            let last = submissions.last().map(|last| last.role);
-            if last.is_some_and(|role| self.source.is_unlisted(user, role)) {
+            if self.source.is_unlisted(user) {
                 return None;
             }
-            let role = users.role_in_history(user, last);
+            let role = users.role_in_history(user, submissions.last().map(|last| last.role));
             let group = match role {
                 Role::Student => STUDENTS,
                 Role::Evaluator | Role::Superuser => REFERENCE,
@@ -411,7 +410,7 @@ impl<'a> Contest<'a> {
     /// Everybody's submissions, but for those of staff whom the rules keep off the board.
     fn listed(&self) -> impl Iterator<Item = &Submission> {
         let submissions = self.source.history.submissions().iter();
-        submissions.filter(|submission| !self.source.is_unlisted(&submission.user, submission.role))
+        submissions.filter(|submission| !self.source.is_unlisted(&submission.user))
     }
 
     /// `submissions`

@@ -278,7 +278,7 @@ mod tests {
             rules.users = Users::parse("username,password,role\nann,,student\nprof,,superuser\n").expect("users");
             let source = story.source(&rules);
             let submission = story.history.get(number).expect("it is there");
-            assert_eq!(source.hides(submission), !shown);
+            assert_eq!((source.hides(submission), source.is_unlisted(&submission.user)), (!shown, !shown));
             assert_eq!(NewResult::new(source, submission).is_some(), shown);
             let page = crate::core::view::user(source, &submission.user);
             assert_eq!((page.best.is_some(), page.submissions[0].shown.is_some()), (shown, shown), "{page:?}");

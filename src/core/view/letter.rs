@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use super::queue::Waiting;
 use super::submission::{CaseView, Effect, PlaceView, SubmissionPage, Tail, folder};
 use super::{Source, StateName};
-use crate::core::config::{Board, Config};
+use crate::core::config::{Board, Config, Output};
 use crate::core::history::Stray;
 use crate::core::ids::{SubmissionId, UserName};
 use crate::core::record::moment;
@@ -113,6 +113,9 @@ fn headline(text: &mut Letter, config: &Config, page: &SubmissionPage) {
     if let Some(place) = &page.place {
         text.line(&standing(place, &unit(&place.shown)));
     }
+    if page.hidden && page.state == StateName::Judged {
+        text.line("the board is frozen: only you see this; your place shows when it closes");
+    }
     if let Some(score) = &page.total_score {
         text.line(&format!("score over all cases: {}", unit(score)));
     }
@@ -194,10 +197,10 @@ fn meaning(verdict: Verdict, answer: &str, again: bool) -> String {
         }
         Verdict::Accepted => "Every public case ran within its limits and has a score.",
         Verdict::WrongAnswer => {
-            "The program ran to its end, but the evaluator found an answer that breaks the rules of the task. The message at the case says what is wrong with it."
+            "The program ran to its end, but the evaluator found an answer that breaks the rules of the task. Where there is a message at the case, it says what is wrong."
         }
         Verdict::TimeLimit => {
-            "A run was stopped because it had used up its time. If CPU is at its limit, the program computes too much. If only wall is, it slept or waited, perhaps for input that never comes."
+            "A run was stopped because it had used up its time. If CPU is at its limit, the program computes too much: make it faster, or let it stop by itself in time and print the best answer that it has. If only wall is, it slept or waited, perhaps for input that never comes."
         }
         Verdict::MemoryLimit => "A run was stopped because it needed more memory than it may have. Keep less at once.",
         Verdict::OutputLimit => {
@@ -213,10 +216,10 @@ fn meaning(verdict: Verdict, answer: &str, again: bool) -> String {
             );
         }
         Verdict::EvaluatorError => {
-            "Not your doing: the evaluator, which scores the answers, failed. Your submission is kept and will be judged again. There is nothing that you need to do."
+            "Not your doing: the evaluator, which scores the answers, failed. Your submission is kept, and your best score so far stands. Staff can see it; when they say that it is mended, hand the same file in again."
         }
         Verdict::InfrastructureError => {
-            "Not your doing: the judging itself failed. Your submission is kept, does not count as a try, and will be judged again. There is nothing that you need to do."
+            "Not your doing: the judging itself failed. Your submission is kept and does not count as a try. Hand the same file in again; if it fails again, tell your instructor."
         }
     };
     text.to_owned()
@@ -261,6 +264,9 @@ pub fn readme(source: Source<'_>, user: &UserName) -> String {
     let config = &source.rules.config;
     let mut text = Letter::titled(&config.competition.title);
     text.prose(match source.board() {
+        Board::Open if config.competition.opens_at.is_some() || config.competition.closes_at.is_some() => {
+            "Submissions are taken within these times:"
+        }
         Board::Open => "Submissions are taken.",
         Board::Closed => "The board is closed: no submissions are taken.",
     });
@@ -277,7 +283,7 @@ pub fn readme(source: Source<'_>, user: &UserName) -> String {
     // No id to copy: whoever knows one can read the page that has it.
     text.line(&format!("    {user}_<uuid>.<ext>"));
     text.prose(
-        "with a new UUID for every submission: the command uuidgen prints one, in PowerShell New-Guid. Keep it to yourself: your private page has it in its address. \
+        "with a new UUID for every submission, in lower case, as your letter and your page are named by it: uuidgen | tr A-Z a-z prints one, in PowerShell New-Guid. Keep it to yourself: your private page has it in its address. \
          Best, upload under a name that begins with a dot, and rename the file when it is whole.",
     );
     text.gap();
@@ -292,12 +298,21 @@ pub fn readme(source: Source<'_>, user: &UserName) -> String {
     );
     text.head("What is taken");
     for (extension, language) in &config.languages {
-        text.indented("  ", &format!(".{extension}  run as: {}", visible(&language.command.join(" "), 200)));
+        let answer = match language.output {
+            Output::File => "the file output.json, in the folder where it starts",
+            Output::Stdout => "standard output",
+        };
+        let command = visible(&language.command.join(" "), 200);
+        text.indented("  ", &format!(".{extension}  run as: {command}; the answer is taken from {answer}"));
+        if let Some(allowed) = &language.allow_imports {
+            let names: Vec<&str> = allowed.iter().map(String::as_str).collect();
+            text.indented("  ", &format!(".{extension}  may import only: {}", visible(&names.join(", "), 2000)));
+        }
     }
     let limits = &config.submissions;
     text.field("largest file", &format!("{} bytes", limits.max_size));
     if let Some(rate) = limits.rate {
-        text.field("at most", &rate.to_string());
+        text.field("at most", &format!("{} submissions in {}", rate.count, humantime::format_duration(rate.window)));
     }
     if let Some(most) = limits.pending_per_user {
         text.field("at most", &format!("{most} in the queue at one time"));
@@ -310,6 +325,7 @@ pub fn readme(source: Source<'_>, user: &UserName) -> String {
     text.field("CPU time", &format!("{} s", limits.cpu.as_secs_f64()));
     text.field("wall time", &format!("{} s", limits.wall.as_secs_f64()));
     text.field("memory", &format!("{} MiB", limits.memory >> 20));
+    text.field("output", &format!("{} bytes each: stdout, stderr, output.json", limits.output));
     text.field("processes", &limits.processes.to_string());
     text.head("Read");
     text.prose(&format!(

@@ -84,7 +84,7 @@ impl<'a> Source<'a> {
     /// Whether what came of a submission is not to be seen by others than its sender.
     #[must_use]
     pub fn hides(&self, submission: &Submission) -> bool {
-        self.came_after_freezing(submission) || self.is_unlisted(&submission.user, submission.role)
+        self.came_after_freezing(submission) || self.is_unlisted(&submission.user)
     }
 
     /// Whether a submission came in while the board is frozen.
@@ -94,11 +94,12 @@ impl<'a> Source<'a> {
     }
 
     /// Whether a user is one of staff, whom the rules keep off the board: what a solution of theirs is worth is no student's to know.
-    /// `role`: the one that the log has.
+    /// As the board does, by what they are now, or were when they last handed in.
     #[must_use]
-    pub fn is_unlisted(&self, user: &UserName, role: Role) -> bool {
+    pub fn is_unlisted(&self, user: &UserName) -> bool {
+        let last = self.history.latest_of(user).next().map(|last| last.role);
         !self.rules.config.score.show_reference
-            && match self.rules.users.role_in_history(user, Some(role)) {
+            && match self.rules.users.role_in_history(user, last) {
                 Role::Student => false,
                 Role::Evaluator | Role::Superuser => true,
             }

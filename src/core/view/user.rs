@@ -30,6 +30,8 @@ pub struct UserPage {
     pub quotas: Vec<Quota>,
     /// The scores over time, once there is something to see.
     pub plot: Option<UserPlot>,
+    /// Whether the user is one of staff, of whose submissions nothing shows.
+    pub unlisted: bool,
     /// Every accepted submission, the latest first.
     pub submissions: Vec<UserSubmission>,
 }
@@ -97,7 +99,7 @@ pub fn user(source: Source<'_>, user: &UserName) -> UserPage {
     let board = source.board();
     let submissions = source.history.of_user(user);
     let seen = standings::seen(&submissions, source.frozen_since());
-    let unlisted = submissions.last().is_some_and(|last| source.is_unlisted(user, last.role));
+    let unlisted = source.is_unlisted(user);
     let row = standings::best(board, user, seen, config).filter(|_| !unlisted);
     let scores: Vec<_> = seen
         .iter()
@@ -107,6 +109,7 @@ pub fn user(source: Source<'_>, user: &UserName) -> UserPage {
     let plot = row.as_ref().and_then(|row| plot::attempts(row, &scores, better, decimals)).map(UserPlot::new);
     UserPage {
         plot,
+        unlisted,
         user: user.clone(),
         role: source.rules.users.role_in_history(user, submissions.last().map(|last| last.role)),
         best: row.as_ref().map(|row| row.score.shown(config.score.decimals)),
