@@ -39,8 +39,9 @@ enum Verb {
 
 pub(super) fn run(home: &Home, arguments: &Arguments) -> anyhow::Result<Exit> {
     no_core_files();
+    // Provisioning has more to object to, and says it in its own order.
     anyhow::ensure!(
-        home.config().is_file(),
+        matches!(arguments.verb, Verb::Provision(_)) || home.config().is_file(),
         "{} is no competition home: it has no config.toml. Say which one is meant: podium --home DIR users …",
         home.root().display()
     );
