@@ -14,7 +14,7 @@ pub struct FileName {
 }
 
 /// A folder of one user's own in the inbox, `inbox/<user>/<door>/`: whatever lies in it is that user's.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Folder {
     /// Whose it is.
     pub user: UserName,
@@ -23,7 +23,7 @@ pub struct Folder {
 }
 
 /// How a file comes into a user's folder.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Door {
     /// The user drops it, by SFTP say.
     In,

@@ -18,7 +18,6 @@ use crate::settings::Watcher;
 
 /// What the loop is told.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "a few hundred bytes, moved once, in a channel of bounded length")]
 pub(super) enum Message {
     /// For the machine.
     Input(Input),

@@ -1,7 +1,7 @@
 //! What was removed from the inbox while somebody looked at it: a listing that was begun before may still hold it. Most of it is known again
 //! by its inode and ctime, which the log keeps; a file that its sender goes on writing to has another ctime by then, and would be refused twice.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::time::Instant;
 
@@ -13,7 +13,7 @@ type Which = (Option<Folder>, OsString, u64);
 
 /// The files that were removed since the last listing was begun, and when.
 #[derive(Debug, Default)]
-pub(super) struct Removed(HashMap<Which, Instant>);
+pub(super) struct Removed(BTreeMap<Which, Instant>);
 
 fn which(found: &Found) -> Which {
     (found.folder.clone(), found.name.clone(), found.key.inode)
