@@ -3,14 +3,14 @@
 use std::io::Write;
 use std::time::{Duration, Instant};
 
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 
 use super::Door;
 use super::identity::Oid;
 use crate::core::ids::Number;
 use crate::core::submission::FileName;
 use crate::core::text::visible;
-use crate::core::view::{self, StateName, StatusCase, StatusJson};
+use crate::core::view::{self, QueueJson, StateName, StatusCase, StatusJson};
 
 /// A push waits this long to be told what became of it where no daemon gives a sign of life, or judging is held,
 const PATIENCE: Duration = Duration::from_secs(4);
@@ -62,6 +62,12 @@ impl Sent {
     fn what(&self) -> String {
         format!("{} of commit {}", self.path, self.commit.short())
     }
+}
+
+/// Whether there is no sign of a daemon.
+fn is_silent(queue: Option<&QueueJson>) -> bool {
+    let alive: Option<DateTime<Utc>> = queue.and_then(|queue| queue.alive_at.as_ref()?.parse().ok());
+    alive.is_none_or(|alive| Utc::now() - alive > SILENCE)
 }
 
 impl Door {
@@ -119,7 +125,7 @@ impl Door {
             // The queue may be long: it is not read at every turn.
             if now >= look_again {
                 look_again = now + BETWEEN_LOOKS;
-                if self.is_silent() || self.held().is_some() {
+                if self.unattended().is_some() {
                     break;
                 }
             }
@@ -130,20 +136,21 @@ impl Door {
             tokio::time::sleep(PAUSE).await;
         }
         voice.say(&format!("Received: {}", sent.what()));
-        if self.is_silent() {
-            voice.say("No daemon answers at the moment. Your file is kept, and taken in when one does; there is no need to push again. If the deadline passes before that, tell your instructor.");
-        } else if let Some(why) = self.held() {
-            voice.say(&format!("Judging is held ({}). Your file is kept, and looked at when it goes on; there is no need to push again.", visible(&why, LINE)));
-        } else {
-            voice.say("It is looked at and has no number yet.");
-        }
+        voice.say(self.unattended().as_deref().unwrap_or("It is looked at and has no number yet."));
         self.say_page(&sent.name, voice);
         None
     }
 
-    /// Whether there is no sign of a daemon.
-    fn is_silent(&self) -> bool {
-        self.alive_at().is_none_or(|alive| Utc::now() - alive > SILENCE)
+    /// Why nobody looks at files at the moment, and what that means for one; `None` where somebody does.
+    fn unattended(&self) -> Option<String> {
+        let queue = self.queue();
+        if is_silent(queue.as_ref()) {
+            return Some("No daemon answers at the moment. Your file is kept, and taken in when one does; there is no need to push again. If the deadline passes before that, tell your instructor.".into());
+        }
+        let why = visible(&queue?.held?, LINE);
+        Some(format!(
+            "Judging is held ({why}). Your file is kept, and looked at when it goes on; there is no need to push again."
+        ))
     }
 
     /// Waits for the verdict.
@@ -167,7 +174,7 @@ impl Door {
                 return voice.say("That is as long as a push waits; your page will have the verdict.");
             }
             if now >= reminder {
-                if self.is_silent() {
+                if is_silent(self.queue().as_ref()) {
                     return voice.say("The daemon gives no sign of life. What was accepted is judged when it is back; your page will have the verdict.");
                 }
                 reminder = now + REMINDER;

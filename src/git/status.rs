@@ -2,7 +2,6 @@
 
 use std::fs;
 
-use chrono::{DateTime, Utc};
 use serde::de::DeserializeOwned;
 
 use super::Door;
@@ -18,16 +17,6 @@ impl Door {
     /// The queue; `None` where nothing was published.
     pub(super) fn queue(&self) -> Option<QueueJson> {
         self.published("queue.json")
-    }
-
-    /// The daemon's latest sign of life.
-    pub(super) fn alive_at(&self) -> Option<DateTime<Utc>> {
-        self.queue()?.alive_at?.parse().ok()
-    }
-
-    /// Why nothing is judged at the moment.
-    pub(super) fn held(&self) -> Option<String> {
-        self.queue()?.held
     }
 
     /// Pages are replaced whole: what is read is one state of them.

@@ -1,8 +1,6 @@
 //! Style attributes made into classes: the site's content policy allows no styles but those of its own sheets, so that a browser would ignore what the
 //! makers of tables and formulas write into theirs. `details.css` has the classes.
 
-use std::fmt::Write;
-
 /// A declaration and its class. The others are left out: some say the same as one of these, and of colours the site has its own.
 const CLASSES: [(&str, &str); 16] = [
     ("text-align: left", "to-start"),
@@ -29,21 +27,18 @@ const STYLE: &str = " style=\"";
 /// Markup of a maker's, whose texts are escaped, with classes in place of styles.
 #[must_use]
 pub(super) fn by_class(markup: &str) -> String {
+    let mut parts = markup.split('<');
     let mut out = String::with_capacity(markup.len());
-    for (index, part) in markup.split('<').enumerate() {
-        if index == 0 {
-            out.push_str(part);
-            continue;
-        }
+    out.extend(parts.next());
+    for part in parts {
         let (tag, text) = part.split_at(part.find('>').unwrap_or(part.len()));
         out.push('<');
         match tag.split_once(STYLE).and_then(|(before, rest)| Some((before, rest.split_once('"')?))) {
             Some((before, (styles, after))) => {
-                let class = classes(styles);
                 out.push_str(before);
+                let class = classes(styles);
                 if !class.is_empty() {
-                    // Writing to a text does not fail.
-                    let _ = write!(out, " class=\"{class}\"");
+                    out.push_str(&format!(" class=\"{class}\""));
                 }
                 out.push_str(after);
             }

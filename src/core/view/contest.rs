@@ -352,17 +352,13 @@ impl<'a> Contest<'a> {
 
     /// `teams`: the users who submitted.
     pub fn teams(&self) -> impl Iterator<Item = Team> {
-        let users = &self.source.rules.users;
-        self.source.history.users().filter_map(|(user, submissions)| {
-            if self.source.is_unlisted(user) {
-                return None;
-            }
-            let role = users.role_in_history(user, submissions.last().map(|last| last.role));
-            let group = match role {
+        let users = self.source.history.users().map(|(user, _)| user).filter(|user| !self.source.is_unlisted(user));
+        users.map(|user| {
+            let group = match self.source.role_of(user) {
                 Role::Student => STUDENTS,
                 Role::Evaluator | Role::Superuser => REFERENCE,
             };
-            Some(Team { id: user.clone(), name: user.clone(), label: user.clone(), group_ids: [group] })
+            Team { id: user.clone(), name: user.clone(), label: user.clone(), group_ids: [group] }
         })
     }
 

@@ -97,12 +97,18 @@ impl<'a> Source<'a> {
     /// As the board does, by what they are now, or were when they last handed in.
     #[must_use]
     pub fn is_unlisted(&self, user: &UserName) -> bool {
-        let last = self.history.latest_of(user).next().map(|last| last.role);
         !self.rules.config.score.show_reference
-            && match self.rules.users.role_in_history(user, last) {
+            && match self.role_of(user) {
                 Role::Student => false,
                 Role::Evaluator | Role::Superuser => true,
             }
+    }
+
+    /// The role under which a user's submissions show.
+    #[must_use]
+    pub fn role_of(&self, user: &UserName) -> Role {
+        let last = self.history.latest_of(user).next().map(|last| last.role);
+        self.rules.users.role_in_history(user, last)
     }
 
     /// The whole of a submission's result, once there is one: only its own page needs that.

@@ -504,51 +504,53 @@ mod tests {
     use crate::core::story::{Story, rules};
     use crate::core::view::progress;
 
-    #[test]
-    fn what_was_used_is_measured_by_what_there_was_then() {
+    /// A submission that was judged, under such rules.
+    fn judged_under(extra: &str, look: impl FnOnce(Source<'_>, &Submission, Judged)) {
         let mut story = Story::default();
         let number = story.scores("ann", [1.0, 2.0, 3.0]);
-        let rules = rules("[limits]\ncpu = \"30s\"\n");
+        let rules = rules(extra);
         let source = story.source(&rules);
         let one = story.history.get(number).expect("accepted");
-        let mut judged = source.judged(one).expect("it can be read").expect("judged");
-        let limits = |judged: &Judged| {
-            let page = submission(source, one, Some(judged), Beside::default()).0;
-            (page.cases[0].cpu_limit.clone(), page.cases[0].cpu_percent)
-        };
-        assert_eq!(limits(&judged), ("30".into(), 4), "where the log does not say");
-        let digest = Digest::ZERO;
-        judged.provenance = Some(Provenance {
-            source_sha256: digest,
-            evaluator_sha256: digest,
-            cases_sha256: digest,
-            config_sha256: digest,
-            settings_sha256: None,
-            limits: Some(Granted { cpu_seconds: 2.5, wall_seconds: 5.0, memory_bytes: 64 << 20 }),
-            engine: "bubblewrap".into(),
-            image: "host".into(),
-            order: None,
-            host: None,
+        look(source, one, source.judged(one).expect("it can be read").expect("judged"));
+    }
+
+    #[test]
+    fn what_was_used_is_measured_by_what_there_was_then() {
+        judged_under("[limits]\ncpu = \"30s\"\n", |source, one, mut judged| {
+            let limits = |judged: &Judged| {
+                let page = submission(source, one, Some(judged), Beside::default()).0;
+                (page.cases[0].cpu_limit.clone(), page.cases[0].cpu_percent)
+            };
+            assert_eq!(limits(&judged), ("30".into(), 4), "where the log does not say");
+            let digest = Digest::ZERO;
+            judged.provenance = Some(Provenance {
+                source_sha256: digest,
+                evaluator_sha256: digest,
+                cases_sha256: digest,
+                config_sha256: digest,
+                settings_sha256: None,
+                limits: Some(Granted { cpu_seconds: 2.5, wall_seconds: 5.0, memory_bytes: 64 << 20 }),
+                engine: "bubblewrap".into(),
+                image: "host".into(),
+                order: None,
+                host: None,
+            });
+            assert_eq!(limits(&judged), ("2.5".into(), 50));
+            let log = progress(source, (one, Some(&judged)), "", &[]);
+            assert!(log.contains("CPU 1.25 of 2.5 s, wall 1.50 of 5 s"), "{log}");
         });
-        assert_eq!(limits(&judged), ("2.5".into(), 50));
-        let log = progress(source, (one, Some(&judged)), "", &[]);
-        assert!(log.contains("CPU 1.25 of 2.5 s, wall 1.50 of 5 s"), "{log}");
     }
 
     #[test]
     fn the_evaluators_numbers_are_told_of_each_public_case() {
-        let mut story = Story::default();
-        let number = story.scores("ann", [1.0, 2.0, 3.0]);
-        let rules = rules("");
-        let source = story.source(&rules);
-        let one = story.history.get(number).expect("accepted");
-        let mut judged = source.judged(one).expect("it can be read").expect("judged");
-        for case in &mut judged.cases {
-            case.metrics.insert(format!("moves in {}", case.case), 12.5);
-        }
-        let page = submission(source, one, Some(&judged), Beside::default()).0;
-        let told: Vec<_> = page.cases.iter().flat_map(|case| &case.metrics).collect();
-        let named: Vec<_> = told.iter().map(|metric| (metric.name.as_str(), metric.shown.as_str())).collect();
-        assert_eq!(named, [("moves in one", "12.5"), ("moves in two", "12.5")]);
+        judged_under("", |source, one, mut judged| {
+            for case in &mut judged.cases {
+                case.metrics.insert(format!("moves in {}", case.case), 12.5);
+            }
+            let page = submission(source, one, Some(&judged), Beside::default()).0;
+            let told: Vec<_> = page.cases.iter().flat_map(|case| &case.metrics).collect();
+            let named: Vec<_> = told.iter().map(|metric| (metric.name.as_str(), metric.shown.as_str())).collect();
+            assert_eq!(named, [("moves in one", "12.5"), ("moves in two", "12.5")]);
+        });
     }
 }

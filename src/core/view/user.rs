@@ -111,7 +111,7 @@ pub fn user(source: Source<'_>, user: &UserName) -> UserPage {
         plot,
         unlisted,
         user: user.clone(),
-        role: source.rules.users.role_in_history(user, submissions.last().map(|last| last.role)),
+        role: source.role_of(user),
         best: row.as_ref().map(|row| row.score.shown(config.score.decimals)),
         best_exact: row.as_ref().and_then(|row| row.score.exact(config.score.decimals)),
         quotas: quotas(source, user, submissions.last().map(|last| last.receipt.at)),
