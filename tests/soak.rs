@@ -134,7 +134,8 @@ fn two_thousand_submissions_and_one_in_ten_is_hostile() {
             "something was left: {footprint:?}"
         );
     }
-    assert!(late.open_files <= early.open_files + 8, "descriptors grow: {early:?}, then {late:?}");
+    // A look at one moment may see a scan or a page on its way.
+    contest.wait_for("descriptors do not grow", || contest.daemon().open_files() <= early.open_files + 2);
     let later = (SUBMISSIONS - SUBMISSIONS / 4) as u64;
     let grown = late.resident.saturating_sub(early.resident);
     assert!(grown <= later * REMEMBERED, "{grown} bytes more for {later} submissions");

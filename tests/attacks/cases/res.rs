@@ -26,7 +26,7 @@ pub(super) const CASES: &[Case] = &[
 
 /// The wall limit of the competition, and what a run may take beyond it.
 const WALL: f64 = 4.0;
-const LATE: f64 = 3.0;
+const LATE: f64 = 1.0;
 
 fn fork_bomb(entrance: &mut Entrance<'_>) {
     let ring = entrance.shared();
